@@ -1,0 +1,79 @@
+"""A batch of samples of one task, as plain tensors by probe name.
+
+Axis letters: B batch, N nodes (padded), T steps, C channels, ΣN and ΣE all nodes and edges of the batch.
+
+Dense layout: node probes `[B, N]`, edge probes `[B, N, N]` (sender, receiver), graph probes `[B]`, node
+`mask_one` `[B]`. Sparse layout (`edge_index` is set): node probes `[ΣN]`, edge probes `[ΣE]`, the rest as
+before; indices stay local to their graph. A probe with several channels has them last. Hints carry a
+leading `[T + 1]`, streamed inputs and outputs a leading `[T]`; both are zero past a sample's own end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from tasks.spec import Spec
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one task.
+
+    Attributes:
+        spec: the task's probes.
+        inputs: value of every input probe, by name.
+        hints: value of every hint probe, by name, `[T + 1, …]`; frame 0 is given, frame t + 1 is the target of step t.
+        outputs: value of every output probe, by name.
+        lengths: number of hint frames of each sample, as in CLRS; at least 1. Always on the CPU.
+        sizes: number of nodes of each sample. Always on the CPU.
+        index: the number of each sample in its stream: with the seed, all that its randomness depends on. On the CPU.
+        edge_index: sender and receiver of each edge as positions in ΣN, or None in the dense layout. Sorted by
+            (receiver, sender), closed under reversal, every self-loop present.
+    """
+
+    spec: Spec
+    inputs: Mapping[str, Tensor]
+    hints: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    lengths: Int[Tensor, " batch"]
+    sizes: Int[Tensor, " batch"]
+    index: Int[Tensor, " batch"]
+    edge_index: Int[Tensor, "2 edges"] | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Number of samples."""
+        return self.lengths.shape[0]
+
+    @property
+    def steps(self) -> Int[Tensor, " batch"]:
+        """Processor steps of each sample: one for every hint frame after the first, and at least one. On the CPU."""
+        return (self.lengths - 1).clamp_min(1)
+
+    @property
+    def num_steps(self) -> int:
+        """Processor steps of the longest sample."""
+        return int(self.steps.max())
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """The same batch with `function` applied to every probe's tensor and to `edge_index`."""
+        return replace(
+            self,
+            inputs={name: function(value) for name, value in self.inputs.items()},
+            hints={name: function(value) for name, value in self.hints.items()},
+            outputs={name: function(value) for name, value in self.outputs.items()},
+            edge_index=None if self.edge_index is None else function(self.edge_index),
+        )
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+        """The same batch with its probes on `device`; lengths, sizes and index stay on the CPU, so no step waits."""
+        return self.map(lambda value: value.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, for copies that overlap with computation."""
+        return self.map(Tensor.pin_memory)

@@ -1,0 +1,170 @@
+"""The processor contract: what every architecture of the zoo takes and returns.
+
+A processor is one step of a recurrent computation over latents. Hidden latents belong to the caller, who
+passes them back; a processor's own `State` (memory, weightings, pointers) travels beside them, untouched.
+
+Shapes: `*nodes` is `batch nodes` in the dense layout and ΣN in the sparse one, `*edges` likewise
+`batch senders receivers` or ΣE. Which it is, only the topology knows.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from tasks.registry import option
+from tasks.spec import Location, Type
+from zoo.edges import Edges
+from zoo.topology import Topology
+
+State = Any
+"""A pytree of tensors, batch leading; whoever carries it never looks inside."""
+
+
+class Latents(NamedTuple):
+    """Latent vectors of a batch of graphs.
+
+    Attributes:
+        nodes: `[*nodes, width]`; zeros where no node probe is encoded.
+        edges: `[*edges, width]`, possibly not materialised (see `zoo.edges`); None, never zeros, where there are none.
+        graph: `[batch, width]`, or None.
+    """
+
+    nodes: Float[Tensor, "*nodes width"]
+    edges: Edges | None = None
+    graph: Float[Tensor, "batch width"] | None = None
+
+
+class Inputs(NamedTuple):
+    """What a processor reads at one step.
+
+    Attributes:
+        encoded: this step's probes, encoded, of width `input_size`.
+        raw: values of the probes that the processor `asks` for, by port name.
+        guide: forced values of the processor's own `heads`, by port name; -1 or NaN where nothing is forced.
+            Before the first step (`initial`) they are the given frame 0.
+    """
+
+    encoded: Latents
+    raw: Mapping[str, Tensor] = {}
+    guide: Mapping[str, Tensor] = {}
+
+
+class Step(NamedTuple):
+    """What a processor returns from one step.
+
+    Attributes:
+        hidden: new latents, of width `hidden_size`.
+        state: new state.
+        heads: logits of the predictions that the processor makes itself, by port name.
+        penalties: terms for the loss, `[batch]` each, unweighted, by name.
+        halt: `[batch]`, true where a sample wants no more steps.
+    """
+
+    hidden: Latents
+    state: State = ()
+    heads: Mapping[str, Tensor] = {}
+    penalties: Mapping[str, Float[Tensor, " batch"]] = {}
+    halt: Bool[Tensor, " batch"] | None = None
+
+
+@dataclass(frozen=True)
+class Port:
+    """A probe that a processor asks for, or predicts itself: what it must be to be bound."""
+
+    location: Location
+    type: Type
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessorConfig:
+    """Options that every processor has."""
+
+    hidden_size: int = option(128, "width of the hidden latents")
+    input_size: int | None = option(None, "width of the encoded inputs; hidden_size if not given")
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "input_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+
+
+class Processor(nn.Module, abc.ABC):
+    """One step of a computation over latents; the base of every architecture.
+
+    Class attributes declare what a processor can do. They are checked once, when a model is built.
+
+    Attributes:
+        layouts: topologies it runs on.
+        writes: latents whose hidden it returns.
+        adjacency: the edges it passes messages over: `"full"` (the complete graph), `"given"` (those of the
+            step's topology), `"predicted"` (its own), or `"none"`.
+        ordered: whether it reads the nodes in their order, so that an encoded position tells it nothing new.
+        memoryless: whether a step's result depends on nothing but inputs and hidden.
+        compiles: whether `torch.compile(fullgraph=True)` takes a step.
+        batch_independent: whether a sample's result is the same whatever else is in the batch.
+        asks: probes it wants un-encoded, by name.
+        heads: predictions it makes itself, by name; bound heads replace the decoder of their probe.
+    """
+
+    Config: ClassVar[type[ProcessorConfig]] = ProcessorConfig
+    layouts: ClassVar[frozenset[str]] = frozenset({"dense", "sparse"})
+    writes: ClassVar[frozenset[str]] = frozenset({"nodes"})
+    adjacency: str = "none"
+    ordered: ClassVar[bool] = False
+    memoryless: ClassVar[bool] = True
+    compiles: ClassVar[bool] = True
+    batch_independent: ClassVar[bool] = True
+    asks: Mapping[str, Port] = {}
+    heads: Mapping[str, Port] = {}
+
+    def __init__(self, config: ProcessorConfig) -> None:
+        """Keep the config; subclasses make their parameters from it."""
+        super().__init__()
+        self.config = config
+        self.hidden_size = config.hidden_size
+        self.input_size = config.input_size or config.hidden_size
+
+    def initial(self, inputs: Inputs, topology: Topology) -> tuple[Latents, State]:
+        """Hidden latents and state before the first step: zeros and nothing, unless overridden."""
+        return self.zeros(inputs), ()
+
+    def zeros(self, inputs: Inputs) -> Latents:
+        """Zero hidden latents of what this processor writes."""
+        nodes = inputs.encoded.nodes
+        return Latents(nodes.new_zeros(*nodes.shape[:-1], self.hidden_size))
+
+    @abc.abstractmethod
+    def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
+        """One step.
+
+        Args:
+            inputs: the step's inputs.
+            hidden: the latents returned by the step before, or by `initial`.
+            topology: the step's graphs.
+            state: the state returned by the step before, or by `initial`.
+
+        Returns:
+            New latents and state, and what else the processor predicts. Nothing is kept on `self`, no
+            argument is changed.
+        """
+
+    def anneal(self, progress: float) -> None:  # noqa: B027 - most processors have nothing to anneal
+        """Set what changes over training, temperatures for one; `progress` goes from 0 to 1."""
+
+
+def config_options(config: type) -> dict[str, tuple[Any, str]]:
+    """Every field of a config dataclass with its default and meaning."""
+    return {f.name: (f.default, f.metadata.get("meaning", "")) for f in fields(config)}
+
+
+def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """The same state with `function` applied to its tensors."""
+    return torch.utils._pytree.tree_map_only(Tensor, function, state)
