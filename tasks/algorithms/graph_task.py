@@ -1,0 +1,293 @@
+"""Graphs with a source node: the part that breadth-first search and its relatives share.
+
+A batch of graphs is held as one block-diagonal matrix in compressed rows whose pattern is that of the sparse
+layout: closed under reversal, every node its own neighbour. Kernels run on it in time linear in the edges
+and write node arrays at given `starts` of rows of a given `width`: `b * N` and `B * N` for the dense layout,
+the running sum of sizes and ΣN for the sparse one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+
+from tasks import generators
+from tasks.batch import Batch
+from tasks.inputs import Inputs
+from tasks.kernel import kernel
+from tasks.registry import near, option
+from tasks.spec import Location, Probe, Spec, Stage, Type
+from tasks.task import Draw, Task, tensors
+
+Array = np.ndarray[Any, Any]
+POINTER_DOMAINS = ("edges", "nodes")
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """Options of tasks on graphs with a source."""
+
+    pointers: str = option("edges", "what a predecessor may be: a neighbour ('edges') or any node ('nodes', as in CLRS)")
+    random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
+
+
+class Graphs(NamedTuple):
+    """A block-diagonal matrix A[sender, receiver] in compressed rows, one row a sender, and the sources."""
+
+    sizes: Array  # int64 [B]
+    offsets: Array  # int64 [B]: position of each graph's first node in ΣN
+    row_starts: Array  # int64 [ΣN + 1]
+    neighbours: Array  # int32 [ΣE], local, ascending in each row
+    values: Array  # float64 [ΣE]; 0 where the pattern has an entry that is not an edge
+    source: Array  # int64 [B]
+
+
+class Trace(NamedTuple):
+    """What an algorithm recorded: lengths `[B]`, hints `[T + 1, width]`, outputs `[width]`."""
+
+    lengths: Array
+    hints: dict[str, Array]
+    outputs: dict[str, Array]
+
+
+def offsets_of(sizes: Array) -> Array:
+    """Position of each graph's first node in ΣN."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)[:-1]])
+
+
+class GraphTask(Task):
+    """A task on a graph with a source node; subclasses give hints and `_trace`."""
+
+    layouts: ClassVar[frozenset[str]] = frozenset({"dense", "sparse"})
+    distributions: ClassVar[tuple[str, ...]] = generators.GRAPH_KINDS
+    weighted: ClassVar[bool]
+
+    def __init__(self, config: GraphConfig) -> None:
+        super().__init__(config)
+        if config.pointers not in POINTER_DOMAINS:
+            raise ValueError(f"unknown pointers {config.pointers!r}; {near(config.pointers, POINTER_DOMAINS)}")
+
+    def _spec(self, name: str, *hints: Probe) -> Spec:
+        """The shared inputs and output, and the task's own hints."""
+        return Spec(
+            name,
+            (
+                Probe("pos", Stage.INPUT, Location.NODE, Type.SCALAR, positional=True),
+                Probe("s", Stage.INPUT, Location.NODE, Type.MASK_ONE),
+                Probe("A", Stage.INPUT, Location.EDGE, Type.SCALAR),
+                Probe("adj", Stage.INPUT, Location.EDGE, Type.MASK),
+                Probe("pi", Stage.OUTPUT, Location.NODE, Type.POINTER, domain=self.config.pointers),
+                *hints,
+            ),
+        )
+
+    @abstractmethod
+    def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        """Run the algorithm."""
+
+    def _sample(self, draw: Draw, layout: str) -> Batch:
+        rows, neighbours, values, source = generators.graphs(
+            draw.seed, draw.index, draw.sizes, draw.kinds, self.weighted
+        )
+        graphs = Graphs(draw.sizes, offsets_of(draw.sizes), rows, neighbours, values, source)
+        starts, width = _placement(graphs, layout)
+        random_pos = self.config.random_pos
+        pos = generators.positions(draw.seed, draw.index, draw.sizes, starts, width, random_pos)
+        return self._batch(graphs, pos, draw.index, layout)
+
+    def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
+        given = Inputs(self.spec, inputs, optional=("pos", "adj"), extra=("edge_index",))
+        layout = "sparse" if "edge_index" in given else "dense"
+        graphs = self._read_sparse(given, sizes) if layout == "sparse" else self._read_dense(given, sizes)
+        starts, width = _placement(graphs, layout)
+        index = np.arange(len(graphs.sizes))
+        if "pos" in given:
+            shape = (width,) if layout == "sparse" else (len(index), width // len(index))
+            pos = given.scalars("pos", shape).astype(np.float32).reshape(width)
+        else:
+            pos = generators.positions(np.uint64(0), index, graphs.sizes, starts, width, False)
+        return self._batch(graphs, pos, index, layout)
+
+    def _read_dense(self, given: Inputs, sizes: Any) -> Graphs:
+        """Graphs from A `[B, N, N]`."""
+        weights = given.scalars("A", ("batch", "nodes", "nodes"))
+        batch, nodes = weights.shape[:2]
+        if weights.shape[2] != nodes:
+            raise given.fail("A", "shape [batch, nodes, nodes]", f"shape {list(weights.shape)}")
+        sizes = given.sizes(sizes, batch, nodes)
+        self._check_sizes(sizes)
+        inside = np.arange(nodes) < sizes[:, None]
+        given.empty_padding("A", weights, inside[:, :, None] & inside[:, None, :])
+        source = given.node("s", sizes, nodes)
+        if "pos" in given:
+            given.empty_padding("pos", given.scalars("pos", (batch, nodes)), inside)
+        if "adj" in given:
+            expected = (weights + np.eye(nodes) * inside[:, None, :]) != 0
+            if (given.masks("adj", (batch, nodes, nodes)) != expected).any():
+                raise given.fail("adj", "A + I != 0 (or leave it out)", "something else")
+        rows, neighbours, values = _rows_from_dense(weights, sizes)
+        return Graphs(sizes, offsets_of(sizes), rows, neighbours, values, source)
+
+    def _read_sparse(self, given: Inputs, sizes: Any) -> Graphs:
+        """Graphs from `edge_index` `[2, ΣE]` and A `[ΣE]`."""
+        edges = given.shaped("edge_index", (2, "edges"))
+        if edges.dtype.kind not in "iu":
+            raise given.fail("edge_index", "integer node indices", f"dtype {edges.dtype}")
+        edges = edges.astype(np.int64)
+        if sizes is None:
+            known = given.array("pos").size if "pos" in given else int(edges.max(initial=-1)) + 1
+            sizes = np.array([known])
+        sizes = given.sizes(sizes, len(np.atleast_1d(sizes)), int(np.max(sizes, initial=0)))
+        self._check_sizes(sizes)
+        nodes = int(sizes.sum())
+        if edges.size and (edges.min() < 0 or edges.max() >= nodes):
+            raise given.fail("edge_index", f"nodes from 0 to {nodes - 1}", f"{edges.min()} to {edges.max()}")
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        if (owner[edges[0]] != owner[edges[1]]).any():
+            raise given.fail("edge_index", "edges within one graph", "an edge between two graphs of the union")
+        weights = given.scalars("A", (edges.shape[1],))
+        if "adj" in given:
+            loops = edges[0] == edges[1]
+            if (given.masks("adj", (edges.shape[1],)) != ((weights + loops) != 0)).any():
+                raise given.fail("adj", "A != 0 or a self-loop (or leave it out)", "something else")
+        source = self._read_sparse_source(given, sizes)
+        offsets = offsets_of(sizes)
+        rows, senders, receivers, values = _close(edges, weights, nodes, given)
+        return Graphs(sizes, offsets, rows, (receivers - offsets[owner[senders]]).astype(np.int32), values, source)
+
+    def _read_sparse_source(self, given: Inputs, sizes: Array) -> Array:
+        """Sources from local indices (one number for one graph) or from a one-hot row over ΣN."""
+        raw = given.array("s")
+        if raw.dtype.kind in "iu":
+            return Inputs(self.spec, {**given.values, "s": np.atleast_1d(raw)}, optional=given.values, extra=(
+                "edge_index",
+            )).node("s", sizes, int(sizes.max()))
+        hot = np.flatnonzero(given.masks("s", (int(sizes.sum()),)))
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        if not np.array_equal(owner[hot], np.arange(len(sizes))):
+            raise given.fail("s", "exactly one source in each graph", f"{len(hot)} in {len(sizes)} graphs")
+        return hot - offsets_of(sizes)
+
+    def _batch(self, graphs: Graphs, pos: Array, index: Array, layout: str) -> Batch:
+        """Run the algorithm and gather everything in the wanted layout."""
+        starts, width = _placement(graphs, layout)
+        trace = self._trace(graphs, starts, width)
+        batch = len(graphs.sizes)
+        if layout == "sparse":
+            edges, weights, adjacency = _edge_list(graphs.row_starts, graphs.neighbours, graphs.values, graphs.offsets)
+            nodes: tuple[int, ...] = (width,)
+        else:
+            nodes = (batch, width // batch)
+            weights, adjacency = _matrices(
+                graphs.row_starts, graphs.neighbours, graphs.values, graphs.sizes, graphs.offsets, nodes[1]
+            )
+        return Batch(
+            spec=self.spec,
+            inputs=tensors(
+                {
+                    "pos": pos.reshape(nodes),
+                    "s": graphs.source.astype(np.int32),
+                    "A": weights,
+                    "adj": adjacency,
+                }
+            ),
+            hints=tensors({name: value.reshape(-1, *nodes) for name, value in trace.hints.items()}),
+            outputs=tensors({name: value.reshape(nodes) for name, value in trace.outputs.items()}),
+            lengths=torch.from_numpy(trace.lengths),
+            sizes=torch.from_numpy(graphs.sizes),
+            index=torch.from_numpy(index),
+            edge_index=torch.from_numpy(edges) if layout == "sparse" else None,
+        )
+
+
+def _placement(graphs: Graphs, layout: str) -> tuple[Array, int]:
+    """Where each graph's nodes begin in a flat row of node values, and the row's width."""
+    if layout == "sparse":
+        return graphs.offsets, int(graphs.sizes.sum())
+    nodes = int(graphs.sizes.max())
+    return np.arange(len(graphs.sizes)) * nodes, len(graphs.sizes) * nodes
+
+
+def _close(edges: Array, weights: Array, nodes: int, given: Inputs) -> tuple[Array, Array, Array, Array]:
+    """Row starts, senders, receivers and values of the closure under reversal and self-loops."""
+    loop = np.arange(nodes)
+    forward = edges[0] * nodes + edges[1]
+    if len(np.unique(forward)) != len(forward):
+        raise given.fail("edge_index", "every edge once", "the same edge twice")
+    pairs = np.unique(np.concatenate([forward, edges[1] * nodes + edges[0], loop * nodes + loop]))
+    values = np.zeros(len(pairs))
+    values[np.searchsorted(pairs, forward)] = weights
+    senders, receivers = pairs // nodes, pairs % nodes
+    rows = np.concatenate([[0], np.cumsum(np.bincount(senders, minlength=nodes))]).astype(np.int64)
+    return rows, senders, receivers, values
+
+
+@kernel
+def _rows_from_dense(weights, sizes):
+    """Compressed rows of A `[B, N, N]`, closed under reversal, with every self-loop."""
+    row_starts = np.zeros(sizes.sum() + 1, np.int64)
+    row = 0
+    for b in range(len(sizes)):
+        for u in range(sizes[b]):
+            degree = 0
+            for v in range(sizes[b]):
+                if u == v or weights[b, u, v] != 0 or weights[b, v, u] != 0:
+                    degree += 1
+            row_starts[row + 1] = row_starts[row] + degree
+            row += 1
+    neighbours = np.empty(row_starts[row], np.int32)
+    values = np.empty(row_starts[row])
+    k = 0
+    for b in range(len(sizes)):
+        for u in range(sizes[b]):
+            for v in range(sizes[b]):
+                if u == v or weights[b, u, v] != 0 or weights[b, v, u] != 0:
+                    neighbours[k] = v
+                    values[k] = weights[b, u, v]
+                    k += 1
+    return row_starts, neighbours, values
+
+
+@kernel
+def _matrices(row_starts, neighbours, values, sizes, offsets, nodes):
+    """A and adj = (A + I != 0), `[B, N, N]`, zero in the padding."""
+    weights = np.zeros((len(sizes), nodes, nodes), np.float32)
+    adjacency = np.zeros((len(sizes), nodes, nodes), np.bool_)
+    for b in range(len(sizes)):
+        for u in range(sizes[b]):
+            for k in range(row_starts[offsets[b] + u], row_starts[offsets[b] + u + 1]):
+                v = neighbours[k]
+                weights[b, u, v] = values[k]
+                adjacency[b, u, v] = values[k] + (1.0 if u == v else 0.0) != 0.0
+    return weights, adjacency
+
+
+@kernel
+def _edge_list(row_starts, neighbours, values, offsets):
+    """Edges sorted by (receiver, sender): positions in ΣN `[2, ΣE]`, A and adj `[ΣE]`.
+
+    The pattern is symmetric, so row v also says where the edges into v begin.
+    """
+    nodes = len(row_starts) - 1
+    edges = np.empty((2, len(neighbours)), np.int64)
+    weights = np.empty(len(neighbours), np.float32)
+    adjacency = np.empty(len(neighbours), np.bool_)
+    free = row_starts[:nodes].copy()
+    b = 0
+    for u in range(nodes):
+        while b + 1 < len(offsets) and u >= offsets[b + 1]:
+            b += 1
+        for k in range(row_starts[u], row_starts[u + 1]):
+            v = offsets[b] + neighbours[k]
+            slot = free[v]
+            free[v] += 1
+            edges[0, slot] = u
+            edges[1, slot] = v
+            weights[slot] = values[k]
+            adjacency[slot] = values[k] + (1.0 if u == v else 0.0) != 0.0
+    return edges, weights, adjacency

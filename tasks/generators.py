@@ -1,0 +1,340 @@
+"""Random inputs: keys, bits, pairs, positions and graphs, each sample from its own counter-based stream.
+
+Every function takes a seed and the numbers of the samples. Sample number i of a seed is a pure function of
+(seed, i): its generator is a splitmix64 counter (Steele, Lea and Flood, OOPSLA 2014) whose start is a hash of
+(seed, i, purpose), so that neither the batch around it nor another purpose's draws can change it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tasks.kernel import kernel
+
+Array = np.ndarray[Any, Any]
+
+GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
+"""Names of the random graphs of `graphs`, in the order of their codes."""
+
+# One purpose, one stream.
+SIZE, KIND, DATA, POSITION = range(4)
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_WEIGHT_FLOOR = 1e-3  # the CLRS samplers add it under the root so that no weight underflows to "no edge"
+_CLRS_P = 0.5  # Bernoulli parameter of the CLRS graph samplers
+
+
+def seed_word(seed: int) -> np.uint64:
+    """Any Python integer as the 64-bit word that the kernels take."""
+    return np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
+
+
+@kernel
+def _mix(x):
+    """The splitmix64 finaliser: a bijective hash of 64 bits."""
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+@kernel
+def _start(stream, seed, index, purpose):
+    """Put a stream at the beginning of (seed, index, purpose)."""
+    key = _mix(seed + _GOLDEN)
+    key = _mix(key ^ _mix(np.uint64(index) * _GOLDEN + np.uint64(1)))
+    stream[0] = _mix(key ^ _mix(np.uint64(purpose) + _MIX_1))
+
+
+@kernel
+def _word(stream):
+    """The next 64 random bits."""
+    stream[0] += _GOLDEN
+    return _mix(stream[0])
+
+
+@kernel
+def _uniform(stream):
+    """The next double in [0, 1)."""
+    return np.float64(_word(stream) >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def _below(stream, bound):
+    """The next integer in [0, bound), for bounds up to 2^32."""
+    return np.int64(((_word(stream) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
+
+
+@kernel
+def _permutation(stream, n):
+    """A random permutation (Fisher-Yates)."""
+    order = np.arange(n)
+    for i in range(n - 1, 0, -1):
+        j = _below(stream, i + 1)
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+@kernel
+def choices(seed, index, count, purpose):
+    """One integer in [0, count) for each sample, `[batch]`."""
+    chosen = np.zeros(len(index), np.int64)
+    stream = np.empty(1, np.uint64)
+    if count > 1:
+        for b in range(len(index)):
+            _start(stream, seed, index[b], purpose)
+            chosen[b] = _below(stream, count)
+    return chosen
+
+
+@kernel
+def positions(seed, index, sizes, starts, width, random):
+    """Node positions, written at `starts` of a row of `width`: arange(n) / n, or n sorted draws from U[0, 1)."""
+    out = np.zeros(width, np.float32)
+    stream = np.empty(1, np.uint64)
+    for b in range(len(sizes)):
+        n = sizes[b]
+        first = starts[b]
+        if random:
+            _start(stream, seed, index[b], POSITION)
+            for i in range(n):
+                out[first + i] = np.float32(_uniform(stream))
+            out[first : first + n].sort()
+        else:
+            for i in range(n):
+                out[first + i] = np.float32(i / n)
+    return out
+
+
+@kernel
+def keys(seed, index, sizes, nodes):
+    """Keys from U[0, 1), representable in float32 and padded with zeros, as float64 `[batch, nodes]`."""
+    out = np.zeros((len(sizes), nodes))
+    stream = np.empty(1, np.uint64)
+    for b in range(len(sizes)):
+        _start(stream, seed, index[b], DATA)
+        for i in range(sizes[b]):
+            out[b, i] = np.float32(_uniform(stream))
+    return out
+
+
+@kernel
+def words(seed, index, counts, channels, rows):
+    """Random bits for the first `counts[b]` of `rows` words of each sample, bool `[batch, rows, channels]`."""
+    out = np.zeros((len(counts), rows, channels), np.bool_)
+    stream = np.empty(1, np.uint64)
+    for b in range(len(counts)):
+        _start(stream, seed, index[b], DATA)
+        for i in range(counts[b]):
+            for c in range(channels):
+                out[b, i, c] = (_word(stream) >> np.uint64(63)) == np.uint64(1)
+    return out
+
+
+@kernel
+def distinct_pairs(seed, index, sizes, counts, rows):
+    """Pairs (u, v), u != v, of nodes of each sample, int64 `[rows, batch, 2]`, -1 past `counts[b]`."""
+    out = np.full((rows, len(sizes), 2), -1, np.int64)
+    stream = np.empty(1, np.uint64)
+    for b in range(len(sizes)):
+        _start(stream, seed, index[b], DATA)
+        for t in range(counts[b]):
+            u = _below(stream, sizes[b])
+            v = _below(stream, sizes[b] - 1)
+            out[t, b, 0] = u
+            out[t, b, 1] = v + 1 if v >= u else v
+    return out
+
+
+@kernel
+def _squared_edges(stream, n, p):
+    """Pairs i <= j of the elementwise product of an iid Bernoulli(p) matrix and its transpose."""
+    pairs = np.empty((n * (n + 1) // 2, 2), np.int32)
+    count = 0
+    for i in range(n):
+        for j in range(i, n):
+            if _uniform(stream) < (p if i == j else p * p):
+                pairs[count, 0] = i
+                pairs[count, 1] = j
+                count += 1
+    return pairs[:count]
+
+
+@kernel
+def _erdos_renyi_edges(stream, n, p):
+    """Pairs i < j, each with probability p, in time linear in their number (Batagelj and Brandes, 2005)."""
+    if p >= 1.0:
+        pairs = np.empty((n * (n - 1) // 2, 2), np.int32)
+        count = 0
+        for j in range(n):
+            for i in range(j):
+                pairs[count, 0] = i
+                pairs[count, 1] = j
+                count += 1
+        return pairs
+    pairs = np.empty((int(p * n * (n - 1) * 0.6) + 16, 2), np.int32)
+    count = 0
+    if p <= 0.0:
+        return pairs[:0]
+    scale = 1.0 / math.log(1.0 - p)
+    i, j = np.int64(-1), np.int64(1)
+    while True:
+        gap = math.log(1.0 - _uniform(stream)) * scale  # 1 - U is in (0, 1]
+        if gap >= n * n:
+            return pairs[:count]
+        i += 1 + np.int64(gap)
+        while i >= j:
+            i -= j
+            j += 1
+            if j >= n:
+                return pairs[:count]
+        if count == len(pairs):
+            longer = np.empty((2 * count, 2), np.int32)
+            longer[:count] = pairs
+            pairs = longer
+        pairs[count, 0] = i
+        pairs[count, 1] = j
+        count += 1
+
+
+@kernel
+def _grid_edges(n):
+    """Edges of a grid about sqrt(n) wide, filled row by row; the last row may be short."""
+    side = int(math.sqrt(n))
+    while side * side > n:
+        side -= 1
+    while (side + 1) * (side + 1) <= n:
+        side += 1
+    pairs = np.empty((2 * n, 2), np.int32)
+    count = 0
+    for i in range(n):
+        if (i + 1) % side != 0 and i + 1 < n:
+            pairs[count, 0] = i
+            pairs[count, 1] = i + 1
+            count += 1
+        if i + side < n:
+            pairs[count, 0] = i
+            pairs[count, 1] = i + side
+            count += 1
+    return pairs[:count]
+
+
+@kernel
+def _parent_edges(stream, n, recursive):
+    """Edges of a random recursive tree (parent uniform among earlier nodes), or of a path."""
+    pairs = np.empty((n - 1, 2), np.int32)
+    for i in range(1, n):
+        pairs[i - 1, 0] = _below(stream, i) if recursive else i - 1
+        pairs[i - 1, 1] = i
+    return pairs
+
+
+@kernel
+def _edges(stream, n, kind):
+    """The undirected edges of one random graph, each once; only CLRS graphs have edges from a node to itself."""
+    if kind == 0:
+        return _squared_edges(stream, n, _CLRS_P)
+    if kind == 1:
+        return _erdos_renyi_edges(stream, n, min(1.0, 2.0 * math.log(n) / n))
+    if kind == 5:
+        return _squared_edges(stream, n, 0.1 * (1 + _below(stream, 9)))
+    pairs = _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
+    label = _permutation(stream, n)
+    for e in range(len(pairs)):
+        pairs[e, 0] = label[pairs[e, 0]]
+        pairs[e, 1] = label[pairs[e, 1]]
+    return pairs
+
+
+@kernel
+def _weight(stream, loop):
+    """sqrt(U_ij U_ji + 1e-3), rounded to float32; on the diagonal both factors are the same draw."""
+    first = _uniform(stream)
+    second = first if loop else _uniform(stream)
+    return np.float64(np.float32(math.sqrt(first * second + _WEIGHT_FLOOR)))
+
+
+@kernel
+def _write_rows(pairs, weights, n, row_starts, neighbours, values):
+    """Write one graph's rows, neighbours ascending, every node its own neighbour; row_starts[0] is given."""
+    loops = np.zeros(n)
+    degree = np.ones(n, np.int64)
+    for e in range(len(pairs)):
+        u, v = pairs[e, 0], pairs[e, 1]
+        if u == v:
+            loops[u] = weights[e]
+        else:
+            degree[u] += 1
+            degree[v] += 1
+    for u in range(n):
+        row_starts[u + 1] = row_starts[u] + degree[u]
+    base = row_starts[0]
+    free = row_starts[:n] - base
+    unsorted = np.empty(row_starts[n] - base, np.int32)
+    unsorted_values = np.empty(row_starts[n] - base)
+    for u in range(n):
+        unsorted[free[u]] = u
+        unsorted_values[free[u]] = loops[u]
+        free[u] += 1
+    for e in range(len(pairs)):
+        u, v = pairs[e, 0], pairs[e, 1]
+        if u != v:
+            unsorted[free[u]] = v
+            unsorted_values[free[u]] = weights[e]
+            free[u] += 1
+            unsorted[free[v]] = u
+            unsorted_values[free[v]] = weights[e]
+            free[v] += 1
+    # Transposing a symmetric matrix changes nothing but the order: rows are now filled in ascending order.
+    free[:] = row_starts[:n]
+    for u in range(n):
+        for k in range(row_starts[u] - base, row_starts[u + 1] - base):
+            v = unsorted[k]
+            neighbours[free[v]] = u
+            values[free[v]] = unsorted_values[k]
+            free[v] += 1
+
+
+@kernel
+def graphs(seed, index, sizes, kinds, weighted):
+    """Random undirected graphs with a random source, as one block-diagonal matrix in compressed rows.
+
+    Kinds, by position in `GRAPH_KINDS`: `clrs` (elementwise B * B^T of an iid Bernoulli(1/2) matrix, so an edge
+    has probability 1/4 and a loop 1/2), `sparse` (Erdős-Rényi with p = min(1, 2 ln n / n)), `grid`, `tree`,
+    `path` (relabelled at random), `dense_mix` (as `clrs` with p uniform in {0.1, …, 0.9}, the training
+    distribution of Ibarz et al., LoG 2022).
+
+    Returns:
+        row_starts int64 `[ΣN + 1]`, neighbours int32 `[ΣE]` (local, ascending within a row, the node itself always
+        among them), values float64 `[ΣE]` (1 or a weight; 0 on a loop that is not an edge), source int64 `[B]`.
+    """
+    nodes = sizes.sum()
+    row_starts = np.zeros(nodes + 1, np.int64)
+    neighbours = np.empty(4 * nodes + 64, np.int32)
+    values = np.empty(4 * nodes + 64)
+    source = np.empty(len(sizes), np.int64)
+    stream = np.empty(1, np.uint64)
+    first = 0
+    for b in range(len(sizes)):
+        n = sizes[b]
+        _start(stream, seed, index[b], DATA)
+        source[b] = _below(stream, n)
+        pairs = _edges(stream, n, kinds[b])
+        weights = np.ones(len(pairs))
+        if weighted:
+            for e in range(len(pairs)):
+                weights[e] = _weight(stream, pairs[e, 0] == pairs[e, 1])
+        need = row_starts[first] + 2 * len(pairs) + n
+        if need > len(neighbours):
+            more = np.empty(2 * need, np.int32)
+            more[: row_starts[first]] = neighbours[: row_starts[first]]
+            more_values = np.empty(2 * need)
+            more_values[: row_starts[first]] = values[: row_starts[first]]
+            neighbours, values = more, more_values
+        _write_rows(pairs, weights, n, row_starts[first : first + n + 1], neighbours, values)
+        first += n
+    return row_starts, neighbours[: row_starts[nodes]], values[: row_starts[nodes]], source

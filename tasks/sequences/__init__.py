@@ -1,0 +1,1 @@
+"""Tasks on sequences, read in the order of the nodes."""

@@ -1,0 +1,1 @@
+"""Data structures: operations stream in, one a step."""

@@ -1,0 +1,171 @@
+"""The base class of all tasks: what `sample` and `execute` promise, and the checks that they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks import generators
+from tasks.batch import Batch
+from tasks.registry import near
+from tasks.spec import Spec
+
+Array = np.ndarray[Any, Any]
+LAYOUTS = ("dense", "sparse")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What the randomness of a batch may depend on, sample by sample.
+
+    Attributes:
+        seed: the stream of samples, one 64-bit word.
+        index: number of each sample in the stream, int64 `[batch]`.
+        sizes: size drawn for each sample, int64 `[batch]`.
+        kinds: position of each sample's distribution in the task's `distributions`, int64 `[batch]`.
+    """
+
+    seed: np.uint64
+    index: Array
+    sizes: Array
+    kinds: Array
+
+
+class Task(ABC):
+    """Something to be learned: a spec, a sampler of inputs, and an algorithm that records its trace.
+
+    Subclasses set `spec` in `__init__` and implement `_sample` and `_execute`.
+
+    Attributes:
+        config: the task's config dataclass.
+        spec: its probes.
+        min_size: smallest size that `sample` and `execute` take.
+        layouts: layouts of the batches it can make.
+        distributions: names of the input distributions it can sample; the first is the default.
+    """
+
+    min_size: ClassVar[int] = 1
+    layouts: ClassVar[frozenset[str]] = frozenset({"dense"})
+    distributions: ClassVar[tuple[str, ...]] = ("uniform",)
+    config: Any
+    spec: Spec
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @property
+    def name(self) -> str:
+        """Registry name."""
+        return self.spec.task
+
+    def sample(
+        self,
+        *,
+        seed: int = 0,
+        batch_size: int = 32,
+        size: int | Sequence[int] = 16,
+        index: int = 0,
+        distribution: str | Sequence[str] | None = None,
+        layout: str = "dense",
+    ) -> Batch:
+        """Draw inputs and run the algorithm on them.
+
+        Sample number `index + k` is a pure function of the seed, of that number and of the choices offered by
+        `size` and `distribution`: two half batches are the whole batch, up to padding.
+
+        Args:
+            seed: which stream of samples.
+            batch_size: number of samples.
+            size: size of every sample, or several of which each sample draws its own uniformly.
+            index: number of the first sample.
+            distribution: one of `distributions`, or several of which each sample draws its own uniformly; by
+                default the first.
+            layout: `"dense"`, padded at the end with zeros, or `"sparse"`, one disjoint union; see `Batch`.
+
+        Returns:
+            The batch.
+
+        Raises:
+            ValueError: a size below `min_size`, an unknown distribution or layout, an empty batch.
+        """
+        if batch_size < 1 or index < 0:
+            raise ValueError(f"batch_size must be at least 1 and index at least 0, got {batch_size} and {index}")
+        self._check_layout(layout)
+        sizes = np.array([size] if isinstance(size, int | np.integer) else list(size))
+        if not len(sizes) or sizes.dtype.kind not in "iu" or sizes.min() < self.min_size:
+            raise ValueError(f"{self.name}: size must be an integer of at least {self.min_size} (or several), got {size}")
+        kinds = np.array([self._kind(name) for name in self._distribution_names(distribution)])
+        numbers = np.arange(index, index + batch_size)
+        word = generators.seed_word(seed)
+        draw = Draw(
+            seed=word,
+            index=numbers,
+            sizes=sizes[generators.choices(word, numbers, len(sizes), generators.SIZE)].astype(np.int64),
+            kinds=kinds[generators.choices(word, numbers, len(kinds), generators.KIND)],
+        )
+        return self._sample(draw, layout)
+
+    def execute(self, inputs: Mapping[str, Any], *, sizes: Sequence[int] | Tensor | None = None) -> Batch:
+        """Run the algorithm on given inputs.
+
+        Args:
+            inputs: array-likes by probe name with a batch axis, in the CLRS layout (one-hot floats) or in the compact
+                layout of `Batch`. Inputs that follow from others may be left out. A task with a sparse layout also takes
+                `edge_index` `[2, ΣE]` and edge probes `[ΣE]`: one graph, or a disjoint union.
+            sizes: number of nodes of each sample, for batches that mix sizes and for disjoint unions; by default
+                every node is used.
+
+        Returns:
+            The batch, in the layout of the inputs.
+
+        Raises:
+            ValueError: wrong names, shapes, dtypes or values; it names the probe, what was expected and what came.
+        """
+        return self._execute(inputs, sizes)
+
+    @abstractmethod
+    def _sample(self, draw: Draw, layout: str) -> Batch:
+        """Draw one input a sample, from `draw` alone, and run the algorithm."""
+
+    @abstractmethod
+    def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
+        """Check the inputs and run the algorithm."""
+
+    def _check_layout(self, layout: str) -> None:
+        """Refuse a layout that does not exist or that the task lacks."""
+        if layout not in LAYOUTS:
+            raise ValueError(f"unknown layout {layout!r}; {near(layout, LAYOUTS)}")
+        if layout not in self.layouts:
+            raise ValueError(f"{self.name} has no {layout} layout; it has {', '.join(sorted(self.layouts))}")
+
+    def _distribution_names(self, distribution: str | Sequence[str] | None) -> Sequence[str]:
+        """The names asked for, at least one."""
+        if distribution is None:
+            return self.distributions[:1]
+        names = [distribution] if isinstance(distribution, str) else list(distribution)
+        if not names:
+            raise ValueError(f"{self.name}: name at least one distribution of {', '.join(self.distributions)}")
+        return names
+
+    def _kind(self, name: str) -> int:
+        """Position of a distribution's name."""
+        if name not in self.distributions:
+            raise ValueError(f"{self.name} has no distribution {name!r}; {near(str(name), self.distributions)}")
+        return self.distributions.index(name)
+
+    def _check_sizes(self, sizes: Array) -> None:
+        """Refuse given samples that are too small."""
+        if len(sizes) == 0 or sizes.min() < self.min_size:
+            got = "no samples" if len(sizes) == 0 else f"one of {sizes.min()}"
+            raise ValueError(f"{self.name}: expected samples of at least {self.min_size} nodes, got {got}")
+
+
+def tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
+    """Numpy arrays as tensors over the same memory."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
