@@ -1,0 +1,99 @@
+"""The trainer's options. Imports no torch, so that the command line reads them quickly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.registry import near, option
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "rmsprop_graves", "sgd")
+SCHEDULES = ("constant", "linear", "cosine")
+PRECISIONS = ("float32", "bfloat16", "float16", "float64")
+DEVICES = ("auto", "cpu", "cuda")
+LAYOUTS = ("dense", "sparse")
+MIXES = ("cycle", "draw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How a model is trained, validated and scored."""
+
+    max_steps: int = option(1000, "optimiser steps in all")
+    batch_size: int = option(32, "samples a micro-batch, over all processes together")
+    accumulate: int = option(1, "micro-batches whose gradients make one optimiser step")
+    sizes: tuple[int, ...] = option((4, 7, 11, 13, 16), "training sizes; each sample draws its own")
+    distributions: tuple[str, ...] = option((), "training distributions, drawn likewise; none is the task's default")
+    layout: str = option("dense", "layout of training batches: dense or sparse")
+    task_mix: str = option("cycle", "order of several tasks: cycle by step, or draw one each step")
+
+    optimizer: str = option("adam", "adam, adamw, rmsprop, rmsprop_graves (centred, as in Graves 2013) or sgd")
+    lr: float = option(1e-3, "learning rate at its highest")
+    schedule: str = option("constant", "learning rate after the warm-up: constant, linear or cosine decay")
+    warmup_steps: int = option(0, "steps over which the learning rate rises linearly from 0")
+    final_lr_ratio: float = option(0.0, "where linear and cosine decay end, as a share of lr")
+    beta1: float = option(0.9, "first-moment decay of adam and adamw")
+    beta2: float = option(0.999, "second-moment decay of adam and adamw")
+    momentum: float = option(0.0, "momentum of rmsprop, rmsprop_graves and sgd")
+    alpha: float = option(0.95, "squared-gradient decay of rmsprop and rmsprop_graves")
+    eps: float = option(0.0, "the optimiser's epsilon; 0 is its own default (1e-4 for rmsprop_graves)")
+    weight_decay: float = option(0.0, "decoupled in adamw, L2 in the others")
+    clip_norm: float = option(1.0, "largest norm of the whole gradient; 0 does not clip")
+    clip_value: float = option(0.0, "largest absolute value of a gradient component; 0 does not clip")
+    hint_weight: float = option(1.0, "weight of the hint losses next to the output losses")
+    penalty_weights: dict[str, float] = option({}, "weight of each of the processor's penalties by name; 1 if not named")
+
+    device: str = option("auto", "auto (a GPU if there is one), cpu or cuda")
+    precision: str = option("float32", "float32, float64, or mixed: bfloat16, float16 (with a loss scaler)")
+    compile: bool = option(False, "torch.compile the model; without a C++ compiler a warning and the eager path")
+    threads: int = option(0, "torch threads a process; 0 leaves them as they are")
+    prefetch: int = option(4, "batches sampled ahead in threads; 0 samples in the training loop")
+    sample_threads: int = option(1, "threads that sample")
+
+    val_every: int = option(100, "steps between validations; 0 never validates, and the last weights are scored")
+    val_samples: int = option(64, "samples a validation size")
+    val_sizes: tuple[int, ...] = option((), "validation sizes; none is the largest training size")
+    eval_sizes: tuple[int, ...] = option((16, 32, 64), "sizes at which the best weights are scored")
+    eval_distributions: tuple[str, ...] = option((), "distributions on which they are scored; none is the task's default")
+    eval_samples: int = option(64, "graphs a cell of that table")
+    eval_batch_size: int = option(32, "samples a batch of validation and scoring; fewer where memory needs it")
+    eval_layout: str = option("", "layout of validation and scoring; the training layout if not given")
+
+    log_every: int = option(1, "steps between two lines of metrics")
+    checkpoint_every: int = option(200, "steps between two checkpoints; 0 only at the end")
+    keep: int = option(1, "finished checkpoints that stay, the newest ones")
+    resume: bool = option(True, "go on from the run folder's last checkpoint, if it has one")
+    time_limit: float = option(0.0, "seconds after which training stops as if it had been interrupted; 0 for none")
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+            ("device", DEVICES),
+            ("layout", LAYOUTS),
+            ("eval_layout", (*LAYOUTS, "")),
+            ("task_mix", MIXES),
+        ):
+            value = getattr(self, name)
+            if value not in choices:
+                raise ValueError(f"trainer.{name}: unknown {value!r}; {near(str(value), filter(None, choices))}")
+        for name in ("batch_size", "accumulate", "log_every", "keep", "sample_threads", "val_samples",
+                     "eval_samples", "eval_batch_size"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ValueError(f"trainer.{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("max_steps", "warmup_steps", "final_lr_ratio", "lr", "eps", "weight_decay", "clip_norm",
+                     "clip_value", "threads", "prefetch", "val_every", "checkpoint_every", "time_limit"):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise ValueError(f"trainer.{name} must not be negative, not {getattr(self, name)}")
+        if not self.sizes:
+            raise ValueError("trainer.sizes must hold at least one training size")
+
+    @property
+    def scoring_layout(self) -> str:
+        """Layout of validation and scoring."""
+        return self.eval_layout or self.layout
+
+    @property
+    def validation_sizes(self) -> tuple[int, ...]:
+        """Sizes of validation."""
+        return self.val_sizes or (max(self.sizes),)
