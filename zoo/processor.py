@@ -48,12 +48,14 @@ class Inputs(NamedTuple):
         encoded: this step's probes, encoded, of width `input_size`.
         raw: values of the probes that the processor `asks` for, by port name.
         guide: forced values of the processor's own `heads`, by port name; -1 or NaN where nothing is forced.
-            Before the first step (`initial`) they are the given frame 0.
+            Before the first step (`initial`) they are the given frame 0. A head is bound if, and only if, it is here.
+        candidates: for each bound pointer head, the topology whose edges are the pointers to choose from.
     """
 
     encoded: Latents
     raw: Mapping[str, Tensor] = {}
     guide: Mapping[str, Tensor] = {}
+    candidates: Mapping[str, Topology] = {}
 
 
 class Step(NamedTuple):
@@ -115,7 +117,7 @@ class Processor(nn.Module, abc.ABC):
     """
 
     Config: ClassVar[type[ProcessorConfig]] = ProcessorConfig
-    layouts: ClassVar[frozenset[str]] = frozenset({"dense", "sparse"})
+    layouts: frozenset[str] = frozenset({"dense", "sparse"})
     writes: ClassVar[frozenset[str]] = frozenset({"nodes"})
     adjacency: str = "none"
     ordered: ClassVar[bool] = False

@@ -1,0 +1,24 @@
+"""Processors behind one interface: neural algorithmic reasoning and memory-augmented networks."""
+
+from zoo.edges import FoldedEdges
+from zoo.graph import mpnn as mpnn
+from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
+from zoo.registry import create, describe, list_processors, register
+from zoo.topology import DenseTopology, SparseTopology, Topology
+
+__all__ = [
+    "DenseTopology",
+    "FoldedEdges",
+    "Inputs",
+    "Latents",
+    "Port",
+    "Processor",
+    "ProcessorConfig",
+    "SparseTopology",
+    "Step",
+    "Topology",
+    "create",
+    "describe",
+    "list_processors",
+    "register",
+]

@@ -1,0 +1,1 @@
+"""Message passing: processors whose nodes hear from other nodes of their graph."""

@@ -1,0 +1,115 @@
+"""Messages along edges, and the update of the nodes that receive them: what MPNN, PGN and Deep Sets share.
+
+The form is that of the CLRS benchmark (Veličković et al., ICML 2022; Ibarz et al., LoG 2022), with Linear layers
+initialised as there: truncated normal of deviation 1/√fan_in, biases 0.
+
+Axis letters: H hidden width, `*nodes` and `*edges` as in `zoo.topology`.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zoo.edges import Edges, edge_linear
+from zoo.topology import Reduce, Topology
+
+GATE_BIAS = -3.0
+"""Start of the update gate's bias: nearly closed (Ibarz et al., 2022, section 3.2)."""
+
+
+def linear(fan_in: int, fan_out: int, *, bias: float = 0.0) -> nn.Linear:
+    """A Linear layer initialised as in the CLRS benchmark."""
+    layer = nn.Linear(fan_in, fan_out)
+    nn.init.trunc_normal_(layer.weight, std=fan_in**-0.5, a=-2 * fan_in**-0.5, b=2 * fan_in**-0.5)
+    nn.init.constant_(layer.bias, bias)
+    return layer
+
+
+class Messages(nn.Module):
+    """Messages from senders to receivers, reduced at each receiver.
+
+    `m_(j→i) = W₁ z_j + W₂ z_i + W_e e_ji + W_g g`, then `layers` times ReLU and Linear. The edge and graph
+    weights are not used by a step that has no edge or graph features.
+    """
+
+    def __init__(self, node_size: int, input_size: int, hidden_size: int, *, layers: int, reduce: Reduce) -> None:
+        """Make the layers.
+
+        Args:
+            node_size: width of the nodes' features.
+            input_size: width of edge and graph features.
+            hidden_size: width of the messages.
+            layers: Linear layers after the sum.
+            reduce: how a receiver's messages are reduced.
+        """
+        super().__init__()
+        self.reduce: Reduce = reduce
+        self.from_sender = linear(node_size, hidden_size)
+        self.from_receiver = linear(node_size, hidden_size)
+        self.from_edge = linear(input_size, hidden_size)
+        self.from_graph = linear(input_size, hidden_size)
+        self.layers = nn.ModuleList(linear(hidden_size, hidden_size) for _ in range(layers))
+
+    def forward(
+        self,
+        nodes: Float[Tensor, "*nodes width"],
+        edges: Edges | None,
+        graph: Float[Tensor, "batch input"] | None,
+        topology: Topology,
+    ) -> Float[Tensor, "*nodes hidden"]:
+        """Each node's reduced messages; 0 where none come in."""
+        receiver = self.from_receiver(nodes)
+        if graph is not None:
+            receiver = receiver + topology.to_nodes(self.from_graph(graph))
+        messages = topology.senders(self.from_sender(nodes)) + topology.receivers(receiver)
+        if edges is not None:
+            messages = messages + edge_linear(self.from_edge, edges)
+        for layer in self.layers:
+            messages = layer(messages.relu())
+        return topology.aggregate(messages, self.reduce)
+
+
+class Update(nn.Module):
+    """New hidden of a node from its features and its messages.
+
+    `h' = LayerNorm(ReLU(O₁ z + O₂ m))`; gated, `g h' + (1 - g) h` with `g = σ(G₃ ReLU(G₁ z + G₂ m))`.
+    """
+
+    def __init__(self, node_size: int, hidden_size: int, *, use_ln: bool, gated: bool) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.from_node = linear(node_size, hidden_size)
+        self.from_messages = linear(hidden_size, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size) if use_ln else nn.Identity()
+        self.gate: Gate | None = Gate(node_size, hidden_size) if gated else None
+
+    def forward(
+        self,
+        nodes: Float[Tensor, "*nodes width"],
+        messages: Float[Tensor, "*nodes hidden"],
+        hidden: Float[Tensor, "*nodes hidden"],
+    ) -> Float[Tensor, "*nodes hidden"]:
+        """New hidden; `hidden` is the old one, read by the gate only."""
+        new = self.norm((self.from_node(nodes) + self.from_messages(messages)).relu())
+        if self.gate is None:
+            return new
+        return torch.lerp(hidden, new, self.gate(nodes, messages))
+
+
+class Gate(nn.Module):
+    """Share of a node's hidden that is written anew (Ibarz et al., 2022, section 3.2)."""
+
+    def __init__(self, node_size: int, hidden_size: int) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.from_node = linear(node_size, hidden_size)
+        self.from_messages = linear(hidden_size, hidden_size)
+        self.out = linear(hidden_size, hidden_size, bias=GATE_BIAS)
+
+    def forward(
+        self, nodes: Float[Tensor, "*nodes width"], messages: Float[Tensor, "*nodes hidden"]
+    ) -> Float[Tensor, "*nodes hidden"]:
+        """Shares in (0, 1)."""
+        return torch.sigmoid(self.out((self.from_node(nodes) + self.from_messages(messages)).relu()))

@@ -1,0 +1,1 @@
+"""Whole-sequence processors: every node of a graph is a token, in order."""
