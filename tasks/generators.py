@@ -20,7 +20,7 @@ GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
 """Names of the random graphs of `graphs`, in the order of their codes."""
 
 # One purpose, one stream.
-SIZE, KIND, DATA, POSITION = range(4)
+SIZE, KIND, DATA, POSITION, OPERATION, QUERY = range(6)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -80,14 +80,14 @@ def _permutation(stream, n):
 
 
 @kernel
-def choices(seed, index, count, purpose):
-    """One integer in [0, count) for each sample, `[batch]`."""
+def choices(seed, index, counts, purpose):
+    """One integer in [0, counts[b]) for each sample, int64 `[batch]`."""
     chosen = np.zeros(len(index), np.int64)
     stream = np.empty(1, np.uint64)
-    if count > 1:
-        for b in range(len(index)):
+    for b in range(len(index)):
+        if counts[b] > 1:
             _start(stream, seed, index[b], purpose)
-            chosen[b] = _below(stream, count)
+            chosen[b] = _below(stream, counts[b])
     return chosen
 
 
@@ -137,11 +137,11 @@ def words(seed, index, counts, channels, rows):
 
 @kernel
 def distinct_pairs(seed, index, sizes, counts, rows):
-    """Pairs (u, v), u != v, of nodes of each sample, int64 `[rows, batch, 2]`, -1 past `counts[b]`."""
+    """Pairs (u, v), u != v, of nodes of each sample, int64 `[rows, batch, 2]`; -1 past `counts[b]`."""
     out = np.full((rows, len(sizes), 2), -1, np.int64)
     stream = np.empty(1, np.uint64)
     for b in range(len(sizes)):
-        _start(stream, seed, index[b], DATA)
+        _start(stream, seed, index[b], OPERATION)
         for t in range(counts[b]):
             u = _below(stream, sizes[b])
             v = _below(stream, sizes[b] - 1)

@@ -103,11 +103,13 @@ class Task(ABC):
         kinds = np.array([self._kind(name) for name in self._distribution_names(distribution)])
         numbers = np.arange(index, index + batch_size)
         word = generators.seed_word(seed)
+        size_of = generators.choices(word, numbers, np.full(batch_size, len(sizes)), generators.SIZE)
+        kind_of = generators.choices(word, numbers, np.full(batch_size, len(kinds)), generators.KIND)
         draw = Draw(
             seed=word,
             index=numbers,
-            sizes=sizes[generators.choices(word, numbers, len(sizes), generators.SIZE)].astype(np.int64),
-            kinds=kinds[generators.choices(word, numbers, len(kinds), generators.KIND)],
+            sizes=sizes[size_of].astype(np.int64),
+            kinds=kinds[kind_of],
         )
         return self._sample(draw, layout)
 

@@ -1,1 +1,5 @@
 """Data structures: operations stream in, one a step."""
+
+from tasks.structures import disjoint_set
+
+__all__ = ["disjoint_set"]
