@@ -1,0 +1,58 @@
+"""How a memory is addressed, read and written: pure functions that several architectures share.
+
+Axes: batch, heads, slots (N, locations of the memory), word (W, the width of one).
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def cosine_similarity(
+    memory: Float[Tensor, "batch slots word"], keys: Float[Tensor, "batch heads word"], *, epsilon: float
+) -> Float[Tensor, "batch heads slots"]:
+    """Cosine of the angle between each key and each slot.
+
+    Args:
+        memory: the memory.
+        keys: one key a head.
+        epsilon: added to squared lengths, so that value and gradient are finite where a key or a slot is
+            zero: the similarity is then 0, and its gradient at most 1/√epsilon.
+    """
+    slot_scale = torch.rsqrt(memory.square().sum(2) + epsilon)
+    key_scale = torch.rsqrt(keys.square().sum(2) + epsilon)
+    return torch.bmm(keys, memory.mT) * key_scale[:, :, None] * slot_scale[:, None, :]
+
+
+def content_weighting(
+    memory: Float[Tensor, "batch slots word"],
+    keys: Float[Tensor, "batch heads word"],
+    strengths: Float[Tensor, "batch heads"],
+    *,
+    epsilon: float,
+) -> Float[Tensor, "batch heads slots"]:
+    """Softmax over the slots of the similarity times the strength (NTM eq. 5, DNC C(M, k, beta))."""
+    similarity = cosine_similarity(memory, keys, epsilon=epsilon)
+    return torch.softmax(strengths[:, :, None] * similarity, 2)
+
+
+def read(
+    memory: Float[Tensor, "batch slots word"], weightings: Float[Tensor, "batch heads slots"]
+) -> Float[Tensor, "batch heads word"]:
+    """Mean of the slots under each weighting (NTM eq. 2)."""
+    return torch.bmm(weightings, memory)
+
+
+def write(
+    memory: Float[Tensor, "batch slots word"],
+    weightings: Float[Tensor, "batch heads slots"],
+    erase: Float[Tensor, "batch heads word"],
+    add: Float[Tensor, "batch heads word"],
+) -> Float[Tensor, "batch slots word"]:
+    """The memory after every head has erased, then every head has added (NTM eqs. 3 and 4)."""
+    kept = memory
+    for head in range(weightings.shape[1]):
+        kept = kept * (1 - weightings[:, head, :, None] * erase[:, head, None, :])
+    return torch.baddbmm(kept, weightings.mT, add)

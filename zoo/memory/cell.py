@@ -1,0 +1,73 @@
+"""The cell contract: a recurrent network as a pure step, and its scan over a sequence."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+State = Any
+"""A `NamedTuple` of tensors (or of such tuples), batch leading."""
+
+
+class Cell(nn.Module, abc.ABC):
+    """A recurrent network: state in, state out.
+
+    Attributes:
+        input_size: channels of a token.
+        output_size: channels of what a step returns.
+    """
+
+    input_size: int
+    output_size: int
+
+    @abc.abstractmethod
+    def initial(self, batch_size: int, *, like: Tensor) -> State:
+        """The state before the first token, on the device and of the type of `like`."""
+
+    @abc.abstractmethod
+    def forward(self, x: Float[Tensor, "batch input"], state: State) -> tuple[Float[Tensor, "batch output"], State]:
+        """The paper's step; no tensor of `state` is changed."""
+
+    def scan(
+        self,
+        xs: Float[Tensor, "batch length input"],
+        state: State,
+        mask: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Float[Tensor, "batch length output"], State]:
+        """Step over a sequence.
+
+        Args:
+            xs: tokens in order.
+            state: state before the first.
+            mask: False at tokens that change nothing: the state passes through, the output there is zero.
+                None where all count.
+
+        Returns:
+            Outputs of every step, and the state after the last.
+        """
+        return self.loop(xs, state, mask)
+
+    def loop(self, xs: Tensor, state: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
+        """The scan as a loop over `forward`: the reference of every faster one."""
+        ys = []
+        for step, x in enumerate(xs.unbind(1)):
+            y, after = self(x, state)
+            if mask is not None:
+                valid = mask[:, step]
+                y = select(valid, y, torch.zeros_like(y))
+                after = tree_map(lambda new, old, valid=valid: select(valid, new, old), after, state)
+            state = after
+            ys.append(y)
+        if not ys:
+            return xs.new_zeros(xs.shape[0], 0, self.output_size), state
+        return torch.stack(ys, 1), state
+
+
+def select(valid: Bool[Tensor, " batch"], new: Tensor, old: Tensor) -> Tensor:
+    """`new` for the samples under `valid`, `old` for the others."""
+    return torch.where(valid.reshape(-1, *(1,) * (new.dim() - 1)), new, old)

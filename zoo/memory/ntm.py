@@ -1,0 +1,201 @@
+"""Neural Turing Machine (Graves, Wayne & Danihelka 2014, arXiv 1410.5401).
+
+Equation numbers are the paper's. What it leaves open is settled so: all heads address the memory of the step
+before, reads precede writes, erases precede adds; keys and adds go through tanh (or nothing), strengths through
+softplus, sharpening is 1 + softplus. On purpose different: what the controller tells the heads is clipped to
+±20 before these activations (Collier & Beel 2018), and the default initial memory is theirs, a small constant,
+where the paper learns a bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tasks.registry import option
+from zoo.memory.addressing import content_weighting, read, write
+from zoo.memory.cell import Cell
+from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
+from zoo.memory.sweep import Sweep, check_choice
+from zoo.registry import register
+
+# Far below the squared length of a slot at the constant initial memory (2e-11), so that such slots keep their
+# direction, yet the gradient at a slot of exact zeros is finite.
+NORM_EPSILON = 1e-12
+# The logarithm of an empty slot must be finite; far below any weight that matters.
+SHARPEN_EPSILON = 1e-16
+
+
+@dataclass(frozen=True, kw_only=True)
+class NTMConfig(MemoryConfig):
+    """Options of the NTM; sizes are those of the paper's copy task."""
+
+    write_heads: int = option(1, "number of write heads")
+    shifts: int = option(1, "largest rotation of a weighting, either way")
+    key_activation: str = option("tanh", "of keys and adds: 'tanh' or 'none'")
+    learn_reads: bool = option(True, "learn the reads before the first token; otherwise zero")
+    learn_weightings: bool = option(True, "learn the weightings before the first token; otherwise zero")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("key_activation", self.key_activation, ("tanh", "none"))
+        if self.write_heads < 1:
+            raise ValueError(f"write_heads must be at least 1, not {self.write_heads}")
+        if not 0 <= 2 * self.shifts < self.slots:
+            raise ValueError(f"shifts must be from 0 to {(self.slots - 1) // 2} with {self.slots} slots")
+
+
+class NTMState(NamedTuple):
+    """What an NTM carries from token to token."""
+
+    memory: Float[Tensor, "batch slots word"]
+    read_weightings: Float[Tensor, "batch reads slots"]
+    write_weightings: Float[Tensor, "batch writes slots"]
+    reads: Float[Tensor, "batch reads word"]
+    controller: ControllerState
+
+
+class Interface(NamedTuple):
+    """What the controller tells the heads; read heads come before write heads."""
+
+    keys: Float[Tensor, "batch heads word"]
+    add: Float[Tensor, "batch writes word"]
+    strengths: Float[Tensor, "batch heads"]
+    sharpness: Float[Tensor, "batch heads"]
+    gates: Float[Tensor, "batch heads"]
+    erase: Float[Tensor, "batch writes word"]
+    shifts: Float[Tensor, "batch heads offsets"]
+
+
+def rotate(
+    weightings: Float[Tensor, "batch heads slots"], shifts: Float[Tensor, "batch heads offsets"]
+) -> Float[Tensor, "batch heads slots"]:
+    """Circular convolution with the shift weighting, whose middle entry means no shift (eq. 8)."""
+    reach = shifts.shape[2] // 2
+    offsets = range(-reach, reach + 1)
+    return torch.stack([weightings.roll(offset, 2) * shifts[:, :, [i]] for i, offset in enumerate(offsets)]).sum(0)
+
+
+def sharpen(
+    weightings: Float[Tensor, "batch heads slots"], sharpness: Float[Tensor, "batch heads"]
+) -> Float[Tensor, "batch heads slots"]:
+    """Powers of the weights, normalised (eq. 9); as a softmax of logarithms no power under- or overflows."""
+    return torch.softmax(sharpness[:, :, None] * (weightings + SHARPEN_EPSILON).log(), 2)
+
+
+def address(
+    memory: Float[Tensor, "batch slots word"], previous: Float[Tensor, "batch heads slots"], interface: Interface
+) -> Float[Tensor, "batch heads slots"]:
+    """New weightings: by content, then by location (section 3.3, figure 2)."""
+    content = content_weighting(memory, interface.keys, interface.strengths, epsilon=NORM_EPSILON)  # eq. 5
+    gated = torch.lerp(previous, content, interface.gates[:, :, None])  # eq. 7
+    return sharpen(rotate(gated, interface.shifts), interface.sharpness)
+
+
+class NTMCell(Cell):
+    """The NTM as a cell; `forward` is the paper's step."""
+
+    def __init__(self, config: NTMConfig) -> None:
+        """Make controller, heads and output layer."""
+        super().__init__()
+        self.config = config
+        self.input_size = config.input_size or config.hidden_size
+        heads, reads = config.read_heads + config.write_heads, config.read_heads
+        self.initial_memory = InitialMemory(config.memory_init, config.slots, config.word)
+        self.controller = Controller(config, self.input_size + reads * config.word, skip=False)
+        words, offsets = config.word, 2 * config.shifts + 1
+        # One matrix for all heads, its rows grouped by activation.
+        adds = config.write_heads * words
+        self.widths = (heads * words, adds, heads, heads, heads, adds, heads * offsets)
+        self.interface = nn.Linear(self.controller.output_size, sum(self.widths))
+        self.output, self.output_size = output_layer(config, self.controller.output_size + reads * words)
+        self.first_reads = nn.Parameter(torch.randn(reads, words) * 0.01) if config.learn_reads else None
+        self.first_weightings = None
+        if config.learn_weightings:
+            self.first_weightings = nn.Parameter(torch.randn(heads, config.slots) * 0.01)
+        # As separate heads would be drawn.
+        gain = 1.4 if config.controller_init == "wide" else 1.0
+        fan_out = self.interface.out_features / heads
+        bound = gain * (6 / (self.interface.in_features + fan_out)) ** 0.5
+        nn.init.uniform_(self.interface.weight, -bound, bound)
+        nn.init.normal_(self.interface.bias, std=0.01)
+
+    def initial(self, batch_size: int, *, like: Tensor) -> NTMState:
+        """Memory, weightings, reads and controller before the first token."""
+        config = self.config
+        heads = config.read_heads + config.write_heads
+        if self.first_weightings is None:
+            weightings = like.new_zeros(batch_size, heads, config.slots)
+        else:
+            weightings = self.first_weightings.softmax(1).expand(batch_size, -1, -1)
+        if self.first_reads is None:
+            reads = like.new_zeros(batch_size, config.read_heads, config.word)
+        else:
+            reads = self.first_reads.tanh().expand(batch_size, -1, -1)
+        return NTMState(
+            self.initial_memory(batch_size),
+            weightings[:, : config.read_heads],
+            weightings[:, config.read_heads :],
+            reads,
+            self.controller.initial(batch_size, like=like),
+        )
+
+    def forward(self, x: Float[Tensor, "batch input"], state: NTMState) -> tuple[Tensor, NTMState]:
+        """One token: controller, addressing, reads, writes."""
+        output, controller = self.controller(torch.cat([x, state.reads.flatten(1)], 1), state.controller)
+        interface = self.tell(output)
+        previous = torch.cat([state.read_weightings, state.write_weightings], 1)
+        weightings = address(state.memory, previous, interface)
+        reading, writing = weightings[:, : self.config.read_heads], weightings[:, self.config.read_heads :]
+        reads = read(state.memory, reading)  # eq. 2
+        memory = write(state.memory, writing, interface.erase, interface.add)  # eqs. 3, 4
+        y = self.output(torch.cat([output, reads.flatten(1)], 1))
+        return y, NTMState(memory, reading, writing, reads, controller)
+
+    def tell(self, output: Float[Tensor, "batch controller"]) -> Interface:
+        """What the controller's output says to the heads."""
+        raw = self.interface(output)
+        if self.config.clip is not None:
+            raw = raw.clamp(-self.config.clip, self.config.clip)
+        keys, add, strengths, sharpness, gates, erase, shifts = raw.split(self.widths, 1)
+        if self.config.key_activation == "tanh":
+            keys, add = keys.tanh(), add.tanh()
+        word, offsets = self.config.word, 2 * self.config.shifts + 1
+        return Interface(
+            keys.unflatten(1, (-1, word)),
+            add.unflatten(1, (-1, word)),
+            F.softplus(strengths),
+            1 + F.softplus(sharpness),
+            gates.sigmoid(),
+            erase.sigmoid().unflatten(1, (-1, word)),
+            shifts.unflatten(1, (-1, offsets)).softmax(2),
+        )
+
+
+@register(
+    "ntm",
+    config=NTMConfig,
+    paper="Graves et al., 2014",
+    year=2014,
+    bibtex="""
+@article{graves2014neural,
+  title={Neural {T}uring Machines},
+  author={Graves, Alex and Wayne, Greg and Danihelka, Ivo},
+  journal={arXiv preprint arXiv:1410.5401},
+  year={2014}
+}
+""",
+)
+class NTM(Sweep):
+    """Neural Turing Machine swept over the nodes: a controller with a memory addressed by content and location."""
+
+    Config = NTMConfig
+
+    def __init__(self, config: NTMConfig) -> None:
+        """Make the cell and its sweep."""
+        super().__init__(config, NTMCell(config))

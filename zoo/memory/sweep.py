@@ -1,0 +1,108 @@
+"""Any cell as a processor: it reads the nodes in order, and its memory goes on from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tasks.registry import near, option
+from zoo.edges import materialise
+from zoo.memory.cell import Cell, State
+from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, Step
+from zoo.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig(ProcessorConfig):
+    """Options of every swept cell."""
+
+    tokens: str = option(
+        "full",
+        "a node's token: 'full' adds node, graph, the maximum over its incident edges and its hidden; "
+        "'inputs' leaves out the hidden, so that a sequence reaches the cell exactly as encoded",
+    )
+    every: str = option(
+        "step",
+        "'step' reads all nodes at each step; 'start' reads them once, then one pooled token a step, "
+        "which keeps long trajectories cheap",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("tokens", self.tokens, ("full", "inputs"))
+        check_choice("every", self.every, ("step", "start"))
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise `ValueError` unless the option's value is one of its choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must not be {value!r}; {near(value, choices)}")
+
+
+class Sweep(Processor):
+    """A cell swept over the nodes of a graph.
+
+    A sequence of L tokens is a graph of L nodes in one step, the classical setting. On a graph, token i is
+    node i plus graph plus the maximum over the edges into i plus hidden i (see `SweepConfig.tokens`).
+
+    With `every="start"` the nodes are read before the first step, whose hidden they give. Each step then
+    feeds the maximum of the tokens as one token, and its output y changes hidden i by
+    `tanh(merge([token i, y]))`: the cell decides, the node applies.
+    """
+
+    adjacency = "given"
+    ordered = True
+    memoryless = False
+
+    def __init__(self, config: SweepConfig, cell: Cell) -> None:
+        """Wrap `cell`, whose output width is the hidden width."""
+        super().__init__(config)
+        self.cell = cell
+        self.hidden_size = cell.output_size
+        self.feed_hidden = config.tokens == "full"
+        self.read_once = config.every == "start"
+        self.feedback = None
+        if self.feed_hidden and self.hidden_size != self.input_size:
+            self.feedback = nn.Linear(self.hidden_size, self.input_size, bias=False)
+        self.merge = nn.Linear(self.input_size + self.hidden_size, self.hidden_size) if self.read_once else None
+
+    def initial(self, inputs: Inputs, topology: Topology) -> tuple[Latents, State]:
+        """Zero hidden and the cell's initial state; with `every="start"`, both after all nodes are read."""
+        hidden = self.zeros(inputs)
+        state = self.cell.initial(topology.batch_size, like=inputs.encoded.nodes)
+        if not self.read_once:
+            return hidden, state
+        nodes, state = self._sweep(self._tokens(inputs, hidden, topology), topology, state)
+        return Latents(nodes), state
+
+    def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
+        tokens = self._tokens(inputs, hidden, topology)
+        if self.merge is None:
+            nodes, state = self._sweep(tokens, topology, state)
+            return Step(Latents(nodes), state)
+        y, state = self.cell(topology.pool(tokens, "max"), state)
+        at_nodes = topology.to_nodes(y).expand(*tokens.shape[:-1], y.shape[-1])
+        change = self.merge(torch.cat([tokens, at_nodes], -1)).tanh()
+        return Step(Latents(hidden.nodes + change), state)
+
+    def _tokens(self, inputs: Inputs, hidden: Latents, topology: Topology) -> Float[Tensor, "*nodes input"]:
+        """What the cell reads at each node."""
+        nodes, edges, graph = inputs.encoded
+        tokens = nodes
+        if graph is not None:
+            tokens = tokens + topology.to_nodes(graph)
+        if edges is not None:
+            tokens = tokens + topology.aggregate(materialise(edges), "max")
+        if self.feed_hidden:
+            tokens = tokens + (hidden.nodes if self.feedback is None else self.feedback(hidden.nodes))
+        return tokens
+
+    def _sweep(self, tokens: Tensor, topology: Topology, state: State) -> tuple[Tensor, State]:
+        """The cell's outputs at the nodes, and its state after the last."""
+        xs, mask = topology.as_sequence(tokens)
+        ys, state = self.cell.scan(xs, state, mask)
+        return topology.from_sequence(ys), state
