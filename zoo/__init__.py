@@ -2,6 +2,9 @@
 
 from zoo.edges import FoldedEdges
 from zoo.graph import mpnn as mpnn
+from zoo.memory import dnc as dnc
+from zoo.memory import lstm as lstm
+from zoo.memory import ntm as ntm
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
 from zoo.registry import create, describe, list_processors, register
 from zoo.topology import DenseTopology, SparseTopology, Topology
