@@ -1,0 +1,82 @@
+"""What the README tells a user to type works.
+
+Its `python` blocks run as one script, its `zoo` commands one after the other in one folder, both made small. A
+`python` block that starts with a comment naming a file (`# my_processor.py`) is written to that file instead.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+# Added to every `zoo train`: the same paths through the code in seconds.
+SMALL = (
+    "processor.hidden_size=8",
+    "trainer.max_steps=2",
+    "trainer.batch_size=2",
+    "trainer.sizes=[8]",
+    "trainer.val_samples=2",
+    "trainer.eval_sizes=[8]",
+    "trainer.eval_samples=2",
+)
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def file_named(block: str) -> str | None:
+    """The file that a block says it is."""
+    named = re.match(r"# (\w+\.py)\n", block)
+    return named[1] if named else None
+
+
+def commands(program: str) -> list[list[str]]:
+    """Every call of a program in the `bash` blocks, continued lines joined."""
+    lines = [line for block in blocks("bash") for line in block.replace("\\\n", " ").splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line for line in words if line and line[0] == program]
+
+
+def write_files() -> None:
+    """Write the blocks that are files into the working directory."""
+    for block in blocks("python"):
+        if name := file_named(block):
+            Path(name).write_text(block, "utf-8")
+
+
+def run(command: list[str]) -> None:
+    """Run a command; where it fails, show what it printed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}"
+
+
+def test_readme_is_short() -> None:
+    assert len(README.read_text("utf-8").splitlines()) < 200
+
+
+def test_python_blocks_run() -> None:
+    write_files()
+    script = [block for block in blocks("python") if not file_named(block)]
+    assert script
+    Path("blocks.py").write_text("\n".join(script), "utf-8")
+    run([sys.executable, "blocks.py"])
+
+
+def test_zoo_commands_run() -> None:
+    write_files()
+    assert commands("zoo")
+    for _, *arguments in commands("zoo"):
+        run([sys.executable, "-m", "trainers", *arguments, *(SMALL if "train" in arguments else ())])
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE))
+    named = {line[1] for line in commands("make")}
+    assert {"train", "test"} <= named <= targets
