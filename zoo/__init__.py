@@ -6,6 +6,7 @@ from zoo.memory import dnc as dnc
 from zoo.memory import lstm as lstm
 from zoo.memory import ntm as ntm
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
+from zoo.reasoner import Prediction, Reasoner, ReasonerConfig
 from zoo.registry import create, describe, list_processors, register
 from zoo.topology import DenseTopology, SparseTopology, Topology
 
@@ -15,8 +16,11 @@ __all__ = [
     "Inputs",
     "Latents",
     "Port",
+    "Prediction",
     "Processor",
     "ProcessorConfig",
+    "Reasoner",
+    "ReasonerConfig",
     "SparseTopology",
     "Step",
     "Topology",

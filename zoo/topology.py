@@ -141,10 +141,11 @@ class Topology(abc.ABC):
 
     @abc.abstractmethod
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> Topology:
-        """The same nodes with, of the edges that may exist, only those under `mask` and the self-loops.
+        """The same graphs with the edges under `mask` too, both ways; the sparse layout has no others to add."""
 
-        In the dense layout any pair of nodes may be joined, in the sparse one only what is there already.
-        """
+    @abc.abstractmethod
+    def without_loops(self) -> Topology:
+        """The same graphs without self-loops; a node that is alone in its graph keeps its own."""
 
     @abc.abstractmethod
     def extend(self, edges: Shaped[Tensor, "*given"]) -> Shaped[Tensor, "*edges"]:
@@ -302,8 +303,18 @@ class DenseTopology(Topology):
         return self._like(self._adjacency | hot | hot.transpose(1, 2))
 
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> DenseTopology:
-        loops = torch.eye(self.max_nodes, dtype=torch.bool, device=mask.device)
-        return self._like(mask | loops)
+        if self._adjacency is None:
+            return self
+        return self._like(self._adjacency | mask | mask.transpose(1, 2))
+
+    def without_loops(self) -> DenseTopology:
+        apart = ~torch.eye(self.max_nodes, dtype=torch.bool, device=self.device)
+        if self.max_nodes == 1:
+            apart = ~apart
+        elif not self.uniform:
+            apart = apart | (self.node_mask().sum(1) == 1)[:, None, None]
+        adjacency = apart.expand(self.batch_size, -1, -1)
+        return self._like(adjacency if self._adjacency is None else adjacency & self._adjacency)
 
     def extend(self, edges: Shaped[Tensor, "*given"]) -> Shaped[Tensor, "*edges"]:
         return edges
@@ -580,10 +591,16 @@ class SparseTopology(Topology):
         )
 
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> SparseTopology:
-        loops = self.edge_index[0] == self.edge_index[1]
-        return SparseTopology(
-            self.edge_index, self.sizes, edge_mask=self.neighbours() & (mask | loops), reversal=self._reversal
-        )
+        return self if self._edge_mask is None else self._masked(self._edge_mask | mask | self.reverse(mask))
+
+    def without_loops(self) -> SparseTopology:
+        alone = (self.sizes == 1).to(self.edge_index.device, non_blocking=True)
+        apart = (self.edge_index[0] != self.edge_index[1]) | self.to_edges(alone)
+        return self._masked(apart & self.neighbours())
+
+    def _masked(self, mask: Tensor) -> SparseTopology:
+        """The same edges, of which only those under `mask` exist."""
+        return SparseTopology(self.edge_index, self.sizes, edge_mask=mask, origin=self._origin, reversal=self._reversal)
 
     def extend(self, edges: Shaped[Tensor, "*given"]) -> Shaped[Tensor, "*edges"]:
         if self._origin is None:
