@@ -11,10 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.kernel import kernel
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
 """Names of the random graphs of `graphs`, in the order of their codes."""
@@ -177,16 +178,16 @@ def _erdos_renyi_edges(stream, n, p):
                 count += 1
         return pairs
     pairs = np.empty((int(p * n * (n - 1) * 0.6) + 16, 2), np.int32)
-    count = 0
     if p <= 0.0:
         return pairs[:0]
+    count = 0
     scale = 1.0 / math.log(1.0 - p)
-    i, j = np.int64(-1), np.int64(1)
+    i, j = -1, 1
     while True:
         gap = math.log(1.0 - _uniform(stream)) * scale  # 1 - U is in (0, 1]
-        if gap >= n * n:
+        if gap >= n * n:  # also where rounding made it infinite
             return pairs[:count]
-        i += 1 + np.int64(gap)
+        i += 1 + int(gap)
         while i >= j:
             i -= j
             j += 1

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.registry import near
-from tasks.spec import Probe, Spec
+from tasks.spec import Spec
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 
 class Inputs:
@@ -85,13 +86,17 @@ class Inputs:
     def node(self, name: str, sizes: Array, nodes: int) -> Array:
         """A node mask_one probe as int64 `[batch]`, from indices `[batch]` or one-hot rows `[batch, nodes]`."""
         array = self.array(name)
+        if array.ndim == 0 and len(sizes) == 1:
+            array = array[None]
         if array.ndim == 2:
             hot = self.masks(name, (len(sizes), nodes))
             if not (hot.sum(1) == 1).all():
                 raise self.fail(name, "one-hot rows", f"rows with {sorted(set(hot.sum(1).tolist()))} ones")
             chosen = hot.argmax(1)
         else:
-            chosen = self.shaped(name, (len(sizes),))
+            chosen = array
+            if chosen.shape != sizes.shape:
+                raise self.fail(name, f"shape [{len(sizes)}] or [{len(sizes)}, {nodes}]", f"shape {list(chosen.shape)}")
             if chosen.dtype.kind not in "iu":
                 raise self.fail(name, "integer node indices [batch] or one-hot rows", f"dtype {chosen.dtype}")
         outside = (chosen < 0) | (chosen >= sizes)
@@ -111,8 +116,7 @@ class Inputs:
             raise ValueError(f"{self.spec.task}: sizes must lie between 0 and {nodes} nodes, got {given.tolist()}")
         return given.astype(np.int64)
 
-    def empty_padding(self, probe: Probe | str, array: Array, inside: Array) -> None:
+    def empty_padding(self, name: str, array: Array, inside: Array) -> None:
         """Refuse values other than zero where `inside` is false."""
-        name = probe if isinstance(probe, str) else probe.name
         if array[~inside].any():
             raise self.fail(name, "zeros past the end of each sample", "other values there")

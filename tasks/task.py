@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks import generators
@@ -16,7 +17,7 @@ from tasks.batch import Batch
 from tasks.registry import near
 from tasks.spec import Spec
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 LAYOUTS = ("dense", "sparse")
 
 
@@ -99,7 +100,9 @@ class Task(ABC):
         self._check_layout(layout)
         sizes = np.array([size] if isinstance(size, int | np.integer) else list(size))
         if not len(sizes) or sizes.dtype.kind not in "iu" or sizes.min() < self.min_size:
-            raise ValueError(f"{self.name}: size must be an integer of at least {self.min_size} (or several), got {size}")
+            raise ValueError(
+                f"{self.name}: size must be an integer of at least {self.min_size} (or several), got {size}"
+            )
         kinds = np.array([self._kind(name) for name in self._distribution_names(distribution)])
         numbers = np.arange(index, index + batch_size)
         word = generators.seed_word(seed)
@@ -118,8 +121,8 @@ class Task(ABC):
 
         Args:
             inputs: array-likes by probe name with a batch axis, in the CLRS layout (one-hot floats) or in the compact
-                layout of `Batch`. Inputs that follow from others may be left out. A task with a sparse layout also takes
-                `edge_index` `[2, ΣE]` and edge probes `[ΣE]`: one graph, or a disjoint union.
+                layout of `Batch`. Inputs that follow from others may be left out. A task with a sparse layout also
+                takes `edge_index` `[2, ΣE]` and edge probes `[ΣE]`: one graph, or a disjoint union.
             sizes: number of nodes of each sample, for batches that mix sizes and for disjoint unions; by default
                 every node is used.
 

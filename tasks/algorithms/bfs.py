@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask, Trace
 from tasks.kernel import kernel
 from tasks.registry import register
 from tasks.spec import Location, Probe, Stage, Type
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

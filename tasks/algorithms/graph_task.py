@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.batch import Batch
@@ -24,7 +25,7 @@ from tasks.registry import near, option
 from tasks.spec import Location, Probe, Spec, Stage, Type
 from tasks.task import Draw, Task, tensors
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 POINTER_DOMAINS = ("edges", "nodes")
 
 
@@ -32,7 +33,9 @@ POINTER_DOMAINS = ("edges", "nodes")
 class GraphConfig:
     """Options of tasks on graphs with a source."""
 
-    pointers: str = option("edges", "what a predecessor may be: a neighbour ('edges') or any node ('nodes', as in CLRS)")
+    pointers: str = option(
+        "edges", "what a predecessor may be: a neighbour ('edges') or any node ('nodes', as in CLRS)"
+    )
     random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
 
 
@@ -161,12 +164,9 @@ class GraphTask(Task):
         return Graphs(sizes, offsets, rows, (receivers - offsets[owner[senders]]).astype(np.int32), values, source)
 
     def _read_sparse_source(self, given: Inputs, sizes: Array) -> Array:
-        """Sources from local indices (one number for one graph) or from a one-hot row over ΣN."""
-        raw = given.array("s")
-        if raw.dtype.kind in "iu":
-            return Inputs(self.spec, {**given.values, "s": np.atleast_1d(raw)}, optional=given.values, extra=(
-                "edge_index",
-            )).node("s", sizes, int(sizes.max()))
+        """Sources from local indices `[batch]` (a plain number for one graph) or from a one-hot row over ΣN."""
+        if given.array("s").dtype.kind in "iu":
+            return given.node("s", sizes, int(sizes.max()))
         hot = np.flatnonzero(given.masks("s", (int(sizes.sum()),)))
         owner = np.repeat(np.arange(len(sizes)), sizes)
         if not np.array_equal(owner[hot], np.arange(len(sizes))):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.batch import Batch
@@ -17,7 +18,7 @@ from tasks.registry import option, register
 from tasks.spec import Location, Probe, Spec, Stage, Type
 from tasks.task import Draw, Task, tensors
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

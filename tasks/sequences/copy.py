@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.registry import option, register
 from tasks.sequences.sequence_task import SequenceTask
 from tasks.task import Draw
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

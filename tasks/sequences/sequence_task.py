@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.batch import Batch
@@ -19,7 +20,7 @@ from tasks.inputs import Inputs
 from tasks.spec import Location, Probe, Spec, Stage, Type
 from tasks.task import Draw, Task, tensors
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 
 class SequenceTask(Task):
@@ -87,7 +88,7 @@ class SequenceTask(Task):
             examples = ", ".join(str(self._length(self.min_size + k)) for k in range(3))
             raise ValueError(f"{self.name}: a sample has {examples}, … nodes, got {sorted(set(lengths.tolist()))}")
         inside = np.arange(nodes) < lengths[:, None]
-        given.empty_padding("bits", bits.any(-1), inside)
+        given.empty_padding("bits", bits, np.broadcast_to(inside[:, :, None], bits.shape))
         for name, mark in self._marks(size, nodes).items():
             if name in given and (given.masks(name, (batch, nodes)) != mark).any():
                 raise given.fail(name, f"{name} where {self.name} has it (or leave it out)", "another place")
