@@ -1,0 +1,426 @@
+"""Configs of runs: Hydra's groups and override grammar over typed schemas, with errors of our own.
+
+A group's choices are the YAML files of `configs/GROUP/` and, for processors and tasks, whatever is registered besides.
+Values are laid over each other in this order: a schema's defaults, the chosen YAML file, what the task asks for in its
+`training` block, the command line. A file that the command line chose by name goes over the `training` block.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import configs
+from tasks.registry import Entry, option
+from trainers import schema
+from trainers.trainer_config import TrainerConfig
+from trainers.usage import UsageError, unknown
+
+GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
+FOLDER = Path(configs.__file__).parent
+_RESERVED = ("name", "weights", "frozen")
+_PRIMARY = "zoo_train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessorChoice:
+    """Which processor, and what is loaded into it."""
+
+    name: str = option("mpnn", "registry name")
+    weights: str | None = option(None, "run whose trained processor parameters are loaded: a folder, a name or latest")
+    frozen: bool = option(False, "keep the processor's parameters as they are; encoders and decoders are trained")
+    options: Any = option(None, "the processor's config dataclass")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskChoice:
+    """Which task."""
+
+    name: str = option("bfs", "registry name")
+    options: Any = option(None, "the task's config dataclass")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggerConfig:
+    """Where metrics go beside the run folder."""
+
+    name: str = option("wandb", "wandb or none")
+    mode: str | None = option(None, "online, offline or disabled; null is WANDB_MODE, offline if that is not set")
+    project: str = option("algorithm-zoo", "W&B project")
+    entity: str | None = option(None, "W&B user or team")
+    group: str | None = option(None, "W&B group; null is the config's name and hash without the seed")
+    tags: tuple[str, ...] = option((), "W&B tags beside paper, processor and task")
+
+    def __post_init__(self) -> None:
+        if self.name not in ("wandb", "none"):
+            raise unknown("logger", self.name, ("wandb", "none"))
+        if self.mode not in (None, "online", "offline", "disabled"):
+            raise unknown("logger.mode", str(self.mode), ("online", "offline", "disabled"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlConfig:
+    """A depth-blind control: the same model held to a few processor steps, scored beside it."""
+
+    steps: int = option(0, "processor steps of the control; 0 for no control")
+    max_steps: int = option(0, "its training steps; 0 for as many as the model's")
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "max_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"control.{name} must not be negative, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What belongs to no group."""
+
+    seed: int = option(0, "of initial weights, samples and noise")
+    name: str | None = option(None, "name of the run's folder; null is date, time, processor, task and seed")
+    runs_dir: str = option("runs", "folder that holds the runs")
+    run_dir: str | None = option(None, "this run's own folder, in place of one under runs_dir")
+    bind: dict[str, dict[str, str]] = option({}, "probe of each of the processor's heads and asks, by task")
+    control: ControlConfig = option(ControlConfig(), "the depth-blind control")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One complete run."""
+
+    processor: ProcessorChoice
+    tasks: tuple[TaskChoice, ...]
+    reasoner: Any
+    trainer: TrainerConfig
+    logger: LoggerConfig
+    settings: Settings
+
+    @property
+    def task_name(self) -> str:
+        """The tasks' names in one word."""
+        return "+".join(task.name for task in self.tasks)
+
+    def tree(self) -> dict[str, Any]:
+        """Plain data that `from_tree` takes back: what `config.yaml` holds."""
+        processor = {name: getattr(self.processor, name) for name in _RESERVED}
+        options = {task.name: schema.plain(task.options) for task in self.tasks}
+        if len(self.tasks) == 1:
+            task = {"name": self.tasks[0].name, **options[self.tasks[0].name]}
+        else:
+            task = {"name": list(options), **options}
+        return {
+            **schema.plain(self.settings),
+            "processor": {**processor, **schema.plain(self.processor.options)},
+            "task": task,
+            "reasoner": schema.plain(self.reasoner),
+            "trainer": schema.plain(self.trainer),
+            "logger": schema.plain(self.logger),
+        }
+
+
+def from_tree(tree: Any) -> Config:
+    """Check plain data against the schemas.
+
+    Args:
+        tree: as `Config.tree` gives it.
+
+    Returns:
+        The typed config.
+
+    Raises:
+        UsageError: an unknown name or key, or a wrong value.
+    """
+    tree = dict(tree)
+    groups = {name: tree.pop(name, {}) for name in GROUPS}
+    processor = dict(groups["processor"])
+    choice = {key: processor.pop(key) for key in _RESERVED if key in processor}
+    chosen = schema.check(ProcessorChoice, choice, path="processor")
+    entry = _entry("processor", chosen.name)
+    options = schema.check(entry.config, processor, path="processor", remedy=_explain("processor", entry.name))
+    return Config(
+        processor=dataclasses.replace(chosen, options=options),
+        tasks=_task_choices(dict(groups["task"])),
+        reasoner=schema.check(_schema("reasoner"), groups["reasoner"], path="reasoner"),
+        trainer=schema.check(TrainerConfig, groups["trainer"], path="trainer"),
+        logger=schema.check(LoggerConfig, groups["logger"], path="logger"),
+        settings=_settings(tree),
+    )
+
+
+def choices(group: str) -> list[str]:
+    """Names that a group offers: its YAML files, and what is registered."""
+    files = {path.stem for path in (FOLDER / group).glob("*.yaml")}
+    return sorted(files | set(_registered(group)))
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """The config that a command line asks for.
+
+    Args:
+        overrides: in Hydra's grammar: `processor=ntm`, `task=[bfs,bellman_ford]`, `trainer.max_steps=200`.
+
+    Returns:
+        The typed config.
+
+    Raises:
+        UsageError: what is wrong with them.
+    """
+    from trainers.overrides import parse
+
+    primary = _read(FOLDER / "config.yaml")
+    names: dict[str, Any] = {}
+    for default in primary["defaults"]:
+        if isinstance(default, Mapping):
+            names.update(default)
+    asked: dict[str, str] = {}
+    explicit = set()
+    for override in parse(overrides):
+        if override.key in GROUPS:
+            names[override.key] = _choice(override.key, override.value)
+            explicit.add(override.key)
+        else:
+            asked[override.key] = override.text
+    nodes, layout_is_free = _nodes(names, explicit)
+    schemas = _schemas(nodes)
+    for key in asked:
+        _check_key(key, schemas)
+    tree = _hydra_compose(primary, nodes, names, asked)
+    config = from_tree(tree)
+    if layout_is_free and "trainer.layout" not in asked:
+        config = _settle_layout(config)
+    return config
+
+
+def _settings(tree: Mapping[str, Any]) -> Settings:
+    """The top-level values."""
+    fields = [f.name for f in dataclasses.fields(Settings)]
+    for key in tree:
+        if key not in fields:
+            raise unknown("key", key, [*GROUPS, *fields])
+    values = dict(tree)
+    values["control"] = schema.check(ControlConfig, values.get("control") or {}, path="control")
+    try:
+        return schema.check(Settings, values, path="")
+    except UsageError as error:
+        raise UsageError(error.problem.lstrip("."), error.remedy) from None
+
+
+def _task_choices(node: dict[str, Any]) -> tuple[TaskChoice, ...]:
+    """The tasks of a `task` node, one or several."""
+    name = node.pop("name", "bfs")
+    several = isinstance(name, list)
+    names = name if several else [name]
+    if several:
+        for key in node:
+            if key not in names:
+                raise unknown("key", f"task.{key}", [f"task.{each}" for each in names])
+    chosen = []
+    for each in names:
+        options, path = (node.get(each, {}), f"task.{each}") if several else (node, "task")
+        config = _entry("task", each).config
+        checked = schema.check(config, options, path=path, remedy=_explain("task", each))
+        chosen.append(TaskChoice(name=each, options=checked))
+    return tuple(chosen)
+
+
+def _explain(kind: str, name: str) -> str:
+    """Where options are explained."""
+    return f"`zoo show {kind} {name}` explains its options"
+
+
+def _choice(group: str, value: Any) -> Any:
+    """A group's choice from the command line, its names checked."""
+    names = value if group == "task" and isinstance(value, list) else [value]
+    for name in names:
+        if not isinstance(name, str) or name not in choices(group):
+            raise unknown(group, str(name), choices(group))
+    if isinstance(value, list) and len(set(names)) < max(len(names), 1):
+        raise UsageError(f"task={names} names no task, or one twice", f"choices: {', '.join(choices(group))}")
+    return names[0] if len(names) == 1 else list(names)
+
+
+def _nodes(names: Mapping[str, Any], explicit: set[str]) -> tuple[dict[str, dict[str, Any]], bool]:
+    """Every group's values before the command line's, and whether the layout is but the task's preference."""
+    tasks = names["task"] if isinstance(names["task"], list) else [names["task"]]
+    options, training = {}, []
+    for name in tasks:
+        node = _node("task", name)
+        training.append(node.pop("training", {}))
+        options[name] = node
+    asks = training[0] if len(tasks) == 1 else _common(training)
+    nodes: dict[str, dict[str, Any]] = {}
+    for group in ("processor", "reasoner", "trainer", "logger"):
+        base, file = _node(group, names[group], file=False), _node(group, names[group], base=False)
+        wanted = asks.get(group, {})
+        if group == "processor":
+            wanted = {key: value for key, value in wanted.items() if key in base}
+        layers = (wanted, file) if group in explicit and group != "processor" else (file, wanted)
+        nodes[group] = base | layers[0] | layers[1]
+    nodes["settings"] = {"control": asks.get("control", {})}
+    if len(tasks) == 1:
+        nodes["task"] = options[tasks[0]]
+    else:
+        nodes["task"] = {"name": tasks} | {
+            name: {key: value for key, value in node.items() if key != "name"} for name, node in options.items()
+        }
+    return nodes, "layout" in asks.get("trainer", {})
+
+
+def _common(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several tasks ask for alike, and for lists of names what all of them have."""
+    common: dict[str, Any] = {}
+    for group in set.intersection(*(set(each) for each in training)):
+        blocks = [each[group] for each in training]
+        agreed = {}
+        for key in set.intersection(*(set(block) for block in blocks)):
+            values = [block[key] for block in blocks]
+            if all(value == values[0] for value in values):
+                agreed[key] = values[0]
+            elif all(isinstance(value, list) for value in values):
+                agreed[key] = [item for item in values[0] if all(item in value for value in values)]
+        common[group] = agreed
+    return common
+
+
+def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dict[str, Any]:
+    """A choice's values: its schema's defaults, its YAML file's, or both."""
+    path = FOLDER / group / f"{name}.yaml"
+    values = _read(path) if path.exists() else {}
+    node: dict[str, Any] = {}
+    if group in ("processor", "task"):
+        entry = _entry(group, values.get("name", name))
+        values = {"name": entry.name, **values}
+        if base:
+            node = schema.defaults(entry.config)
+            if group == "processor":
+                if taken := set(node) & set(_RESERVED):
+                    raise ValueError(f"{entry.config.__name__} must not have a field {taken.pop()!r}: it is taken")
+                node = {"name": entry.name, "weights": None, "frozen": False, **node}
+    elif base:
+        node = schema.defaults(_schema(group))
+    return node | values if file else node
+
+
+def _schemas(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, list[type]]:
+    """The dataclasses whose fields stand under each group."""
+    task = nodes["task"]
+    several = isinstance(task["name"], list)
+    found: dict[str, list[type]] = {
+        "processor": [ProcessorChoice, _entry("processor", nodes["processor"]["name"]).config],
+        **{name: [_schema(name)] for name in ("reasoner", "trainer", "logger")},
+    }
+    if several:
+        return found | {f"task.{name}": [_entry("task", name).config] for name in task["name"]}
+    return found | {"task": [TaskChoice, _entry("task", task["name"]).config]}
+
+
+def _check_key(key: str, schemas: Mapping[str, Sequence[type]]) -> None:
+    """Refuse an override's key that leads nowhere."""
+    for prefix, kinds in schemas.items():
+        if key.startswith(f"{prefix}."):
+            path = key[len(prefix) + 1 :].split(".")
+            fields = {f.name: kind for kind in kinds for f in dataclasses.fields(kind) if f.name != "options"}
+            if path[0] == "name" or path[0] not in fields:
+                raise unknown("key", f"{prefix}.{path[0]}", [name for name in fields if name != "name"])
+            schema.known_path(fields[path[0]], path, prefix)
+            return
+    top = key.split(".")
+    if top[0] not in {f.name for f in dataclasses.fields(Settings)}:
+        raise unknown("key", key, [*GROUPS, *(f.name for f in dataclasses.fields(Settings))])
+    schema.known_path(Settings, top, "")
+
+
+def _hydra_compose(
+    primary: Mapping[str, Any], nodes: Mapping[str, Any], names: Mapping[str, Any], asked: Mapping[str, str]
+) -> Any:
+    """Lay the command line's values over the groups' with Hydra."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    store = ConfigStore.instance()
+    defaults: list[Any] = []
+    for group in GROUPS:
+        name = "+".join(names[group]) if isinstance(names[group], list) else names[group]
+        store.store(group=group, name=name, node=OmegaConf.create(nodes[group]))
+        defaults.append({group: name})
+    top = schema.defaults(Settings) | {key: value for key, value in primary.items() if key != "defaults"}
+    top["control"] = top["control"] | nodes["settings"]["control"]
+    store.store(name=_PRIMARY, node=OmegaConf.create({"defaults": [*defaults, "_self_"], **top}))
+    try:
+        GlobalHydra.instance().clear()
+        with initialize(version_base="1.3", config_path=None):
+            # `++`: the keys are known to be right, and a mapping's own keys need not exist yet.
+            composed = hydra_compose(_PRIMARY, overrides=[f"++{key}={text}" for key, text in asked.items()])
+        return OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError.of(error, remedy=f"overrides: {' '.join(f'{k}={v}' for k, v in asked.items())}") from error
+
+
+def _settle_layout(config: Config) -> Config:
+    """The config in the dense layout where the task's preferred one does not go with the processor."""
+    import tasks
+    from zoo.reasoner import check
+
+    processor = _entry("processor", config.processor.name).cls(config.processor.options)
+    try:
+        for choice in config.tasks:
+            task = tasks.describe(choice.name).cls(choice.options)
+            check(task.spec, processor, layout=config.trainer.layout)
+            if config.trainer.layout not in task.layouts:
+                raise ValueError(f"{choice.name} has no {config.trainer.layout} layout")
+    except ValueError:
+        return dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, layout="dense"))
+    return config
+
+
+def _registered(group: str) -> list[str]:
+    """Registered names of a group that has a registry."""
+    if group == "processor":
+        import zoo
+
+        return zoo.list_processors()
+    if group == "task":
+        import tasks
+
+        return tasks.list_tasks()
+    return []
+
+
+def _entry(group: str, name: str) -> Entry:
+    """What is registered under a name."""
+    names = _registered(group)
+    if name not in names:
+        raise unknown(group, str(name), names)
+    if group == "processor":
+        import zoo
+
+        return zoo.describe(name)
+    import tasks
+
+    return tasks.describe(name)
+
+
+def _schema(group: str) -> type:
+    """The dataclass of a group that has but one."""
+    if group == "reasoner":
+        from zoo.reasoner import ReasonerConfig
+
+        return ReasonerConfig
+    return TrainerConfig if group == "trainer" else LoggerConfig
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A YAML file as plain data, with floats such as 1e-3 read as floats."""
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected options by name, got {values!r}")
+    return {str(key): value for key, value in values.items()}
