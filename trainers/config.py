@@ -193,6 +193,17 @@ def compose(overrides: Sequence[str]) -> Config:
     return config
 
 
+def registry_name(group: str, choice: str) -> str:
+    """The registry name behind a choice: a YAML file may be a variant of what it names."""
+    return str(file_values(group, choice).get("name", choice))
+
+
+def file_values(group: str, choice: str) -> dict[str, Any]:
+    """What a choice's YAML file holds; nothing if it has none."""
+    path = FOLDER / group / f"{choice}.yaml"
+    return _read(path) if path.exists() else {}
+
+
 def _settings(tree: Mapping[str, Any]) -> Settings:
     """The top-level values."""
     fields = [f.name for f in dataclasses.fields(Settings)]
@@ -286,8 +297,7 @@ def _common(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dict[str, Any]:
     """A choice's values: its schema's defaults, its YAML file's, or both."""
-    path = FOLDER / group / f"{name}.yaml"
-    values = _read(path) if path.exists() else {}
+    values = file_values(group, name)
     node: dict[str, Any] = {}
     if group in ("processor", "task"):
         entry = _entry(group, values.get("name", name))

@@ -19,6 +19,11 @@ def defaults(schema: type) -> dict[str, Any]:
     return {f.name: plain(_default(f)) for f in dataclasses.fields(schema)}
 
 
+def meanings(schema: type) -> dict[str, str]:
+    """A dataclass's fields with their one-line meanings."""
+    return {f.name: f.metadata.get("meaning", "") for f in dataclasses.fields(schema)}
+
+
 def plain(value: Any) -> Any:
     """Dataclasses as dicts, tuples as lists, all the way down: what YAML and JSON can hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -1,0 +1,190 @@
+"""The `zoo` command. Neither `--help` nor `list` imports torch; subcommands import what they need when they run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from trainers.usage import EXIT_CODE, UsageError, unknown
+
+_EXAMPLES = """\
+examples:
+  zoo train                                         message passing on breadth-first search
+  zoo train processor=ntm task=copy                 any processor, any task, by name
+  zoo train -m processor=mpnn,pgn,ntm seed=0,1,2    several runs, compared at the end
+  zoo train resume=latest                           go on with an interrupted run
+  zoo --load mine.py train processor=mine           a processor of your own
+  zoo eval latest --sizes 16 64 256
+  zoo show processor ntm
+"""
+_OVERRIDES = """\
+overrides are Hydra's: GROUP=NAME for processor, task, reasoner, trainer, logger; KEY=VALUE for the rest:
+  processor=dnc task=bfs trainer.max_steps=200 trainer.sizes=[4,8,16] seed=3
+  task=[bfs,bellman_ford]                           several tasks over one shared processor
+  processor.weights=RUN processor.frozen=true       a trained processor under new encoders and decoders
+  logger=none, logger.mode=online                   no W&B; W&B with upload
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with mistakes told as everywhere else."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print."""
+        raise UsageError(message, f"usage: {self.format_usage().removeprefix('usage: ')}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: words of the command line; those of the process by default.
+
+    Returns:
+        The exit code: 0, or 2 after a mistake of the user's, told in two lines.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser(words).parse_args(words)
+        if options.load:
+            from trainers.loading import load
+
+            for path in options.load:
+                load(path)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return int(options.run(options) or 0)
+    except UsageError as error:
+        print(error.lines, file=sys.stderr)
+        return EXIT_CODE
+    except BrokenPipeError:  # the reader of `zoo list | head` has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """All subcommands and their options."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="zoo",
+        description="Processors of neural algorithmic reasoning and memory-augmented networks, any of them on any task.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--load", action="append", metavar="FILE.py", help="import a file that registers your own")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, run: Callable[[argparse.Namespace], int | None], summary: str, **more: Any) -> _Parser:
+        command = commands.add_parser(
+            name, help=summary, description=summary, formatter_class=raw, allow_abbrev=False, **more
+        )
+        command.set_defaults(run=run)
+        return command
+
+    train = add("train", _train, "train, score and plot", epilog=_OVERRIDES)
+    train.add_argument("-m", "--multirun", action="store_true", help="run every combination of comma-separated values")
+    train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run: a folder, a name or latest")
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+
+    evaluate = add("eval", _eval, "score a run's best weights")
+    evaluate.add_argument("run_name", metavar="RUN", help="a folder, a name or latest")
+    evaluate.add_argument("--sizes", type=int, nargs="+", help="sizes; the run's own by default")
+    evaluate.add_argument("--distributions", nargs="+", help="input distributions; the run's own by default")
+    evaluate.add_argument("--samples", type=int, help="graphs a cell")
+    evaluate.add_argument("--seed", type=int, help="of the held-out samples")
+    evaluate.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where; the run's own by default")
+    evaluate.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
+
+    compare = add("compare", _compare, "one table and one figure of several runs: score against size")
+    compare.add_argument("run_names", metavar="RUN", nargs="+", help="folders, names, latest, or a multirun's folder")
+    compare.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
+    compare.add_argument("--output", help="folder for table and figure")
+    compare.add_argument("--no-wandb", action="store_true", help="leave out the W&B table")
+
+    listing = add("list", _list, "processors and tasks")
+    listing.add_argument("kind", nargs="?", help="processors or tasks; both by default")
+    listing.add_argument("--matrix", action="store_true", help="what fits what, from declared capabilities")
+
+    show = add("show", _show, "a processor's or a task's options, paper, capabilities, probes")
+    show.add_argument("kind", help="processor or task")
+    show.add_argument("name")
+    _check_command(words, list(commands.choices))
+    if not words:
+        parser.set_defaults(run=lambda _: parser.print_help())
+    return parser
+
+
+def _check_command(words: Sequence[str], choices: Sequence[str]) -> None:
+    """Refuse an unknown subcommand, with the near matches that argparse does not give."""
+    skip = False
+    for word in words:
+        if skip or word == "--load":
+            skip = not skip
+            continue
+        if word.startswith("-"):
+            continue
+        if word not in choices:
+            raise unknown("command", word, choices)
+        return
+    if words and not {"-h", "--help"} & set(words):
+        raise UsageError("no command given", f"choices: {', '.join(sorted(choices))}")
+
+
+def _train(options: argparse.Namespace) -> int:
+    from trainers.command import train
+
+    return train(options.overrides, multirun=options.multirun, resume=options.resume)
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from trainers.command import evaluate_run
+
+    return evaluate_run(
+        options.run_name,
+        runs_dir=options.runs_dir,
+        sizes=options.sizes,
+        distributions=options.distributions,
+        samples=options.samples,
+        seed=options.seed,
+        device=options.device,
+    )
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from trainers.command import compare_runs
+
+    return compare_runs(
+        options.run_names, runs_dir=options.runs_dir, output=options.output, use_wandb=not options.no_wandb
+    )
+
+
+def _list(options: argparse.Namespace) -> None:
+    from trainers import listing
+
+    kinds = {**{plural: kind for kind, plural in listing.KINDS.items()}, **{kind: kind for kind in listing.KINDS}}
+    if options.kind is not None and options.kind not in kinds:
+        raise unknown("kind", options.kind, listing.KINDS.values())
+    if options.matrix:
+        print(listing.matrix())
+        return
+    chosen = list(listing.KINDS) if options.kind is None else [kinds[options.kind]]
+    print(listing.list_names(chosen, registered=bool(options.load)))
+
+
+def _show(options: argparse.Namespace) -> None:
+    from trainers.listing import show
+
+    print(show(options.kind, options.name))
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+    """A warning in one line."""
+    print(f"zoo: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
