@@ -1,13 +1,16 @@
 """Processors behind one interface: neural algorithmic reasoning and memory-augmented networks."""
 
 from zoo.edges import FoldedEdges
+from zoo.graph import deep_sets as deep_sets
 from zoo.graph import mpnn as mpnn
+from zoo.graph import pgn as pgn
 from zoo.memory import dnc as dnc
 from zoo.memory import lstm as lstm
 from zoo.memory import ntm as ntm
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
 from zoo.reasoner import Prediction, Reasoner, ReasonerConfig
 from zoo.registry import create, describe, list_processors, register
+from zoo.sequence import residual_shuffle_exchange as residual_shuffle_exchange
 from zoo.topology import DenseTopology, SparseTopology, Topology
 
 __all__ = [

@@ -7,6 +7,7 @@ of encoded edges is again a linear map of the channels, so encoder and processor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -36,6 +37,13 @@ def materialise(edges: Edges) -> Float[Tensor, "*edges width"]:
     if isinstance(edges, FoldedEdges):
         return F.linear(edges.channels, edges.weight, edges.bias)
     return edges
+
+
+def map_edges(function: Callable[[Tensor], Tensor], edges: Edges) -> Edges:
+    """The edges after `function`, which picks or moves whole edges and leaves their features alone."""
+    if isinstance(edges, FoldedEdges):
+        return edges._replace(channels=function(edges.channels))
+    return function(edges)
 
 
 def edge_linear(linear: nn.Linear, edges: Edges) -> Float[Tensor, "*edges out"]:

@@ -10,7 +10,7 @@ Shapes: `*nodes` is `batch nodes` in the dense layout and ΣN in the sparse one,
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from tasks.registry import option
+from tasks.registry import near, option
 from tasks.spec import Location, Type
 from zoo.edges import Edges
 from zoo.topology import Topology
@@ -160,6 +160,12 @@ class Processor(nn.Module, abc.ABC):
 
     def anneal(self, progress: float) -> None:  # noqa: B027 - most processors have nothing to anneal
         """Set what changes over training, temperatures for one; `progress` goes from 0 to 1."""
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise `ValueError` unless the option's value is one of its choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must not be {value!r}; {near(value, choices)}")
 
 
 def config_options(config: type) -> dict[str, tuple[Any, str]]:

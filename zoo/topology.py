@@ -78,6 +78,12 @@ class Topology(abc.ABC):
         """Reduce each receiver's (or sender's) edges to one value; 0 where there are none."""
 
     @abc.abstractmethod
+    def dot(
+        self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]
+    ) -> Float[Tensor, "*edges"]:
+        """Every edge's inner product of a vector of its sender and one of its receiver."""
+
+    @abc.abstractmethod
     def pool(self, nodes: Float[Tensor, "*nodes hidden"], reduce: Reduce) -> Float[Tensor, "batch hidden"]:
         """Reduce each graph's nodes to one value."""
 
@@ -136,8 +142,8 @@ class Topology(abc.ABC):
         """The same nodes with every edge between them; `ValueError` in the sparse layout."""
 
     @abc.abstractmethod
-    def with_edges(self, pointer: Int[Tensor, "*nodes"]) -> Topology:
-        """The same graphs with an edge from each node to the node that it points to, and one back."""
+    def with_edges(self, pointer: Int[Tensor, "*nodes"], *, both_ways: bool = True) -> Topology:
+        """The same graphs with an edge from each node to the node that it points to, and one back if `both_ways`."""
 
     @abc.abstractmethod
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> Topology:
@@ -246,6 +252,11 @@ class DenseTopology(Topology):
     ) -> Float[Tensor, "*nodes hidden"]:
         return _masked_reduce(edges, self._edge_mask, reduce, 1 if over == "receiver" else 2)
 
+    def dot(
+        self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]
+    ) -> Float[Tensor, "*edges"]:
+        return senders @ receivers.transpose(1, 2)
+
     def pool(self, nodes: Float[Tensor, "*nodes hidden"], reduce: Reduce) -> Float[Tensor, "batch hidden"]:
         return _masked_reduce(nodes, self._node_mask, reduce, 1)
 
@@ -296,11 +307,12 @@ class DenseTopology(Topology):
     def complete(self) -> DenseTopology:
         return self if self._adjacency is None else self._like(None)
 
-    def with_edges(self, pointer: Int[Tensor, "*nodes"]) -> DenseTopology:
+    def with_edges(self, pointer: Int[Tensor, "*nodes"], *, both_ways: bool = True) -> DenseTopology:
         if self._adjacency is None:
             return self
         hot = pointer[..., None] == torch.arange(self.max_nodes, device=pointer.device)
-        return self._like(self._adjacency | hot | hot.transpose(1, 2))
+        adjacency = self._adjacency | hot
+        return self._like(adjacency | hot.transpose(1, 2) if both_ways else adjacency)
 
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> DenseTopology:
         if self._adjacency is None:
@@ -494,6 +506,11 @@ class SparseTopology(Topology):
             return _scatter(self._inside(edges, over, 0.0), group, count, "sum") / _trailing(size, edges)
         return _scatter(self._inside(edges, over, _EXTREME.get(reduce, 0.0)), group, count, reduce)
 
+    def dot(
+        self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]
+    ) -> Float[Tensor, "*edges"]:
+        return (self.senders(senders) * self.receivers(receivers)).sum(-1)
+
     def pool(self, nodes: Float[Tensor, "*nodes hidden"], reduce: Reduce) -> Float[Tensor, "batch hidden"]:
         if reduce == "mean":
             sizes = self.sizes.to(nodes.device, non_blocking=True).clamp_min(1)
@@ -566,14 +583,15 @@ class SparseTopology(Topology):
     def complete(self) -> SparseTopology:
         raise ValueError("a sparse topology holds its own edges only; a processor on the complete graph needs dense")
 
-    def with_edges(self, pointer: Int[Tensor, "*nodes"]) -> SparseTopology:
+    def with_edges(self, pointer: Int[Tensor, "*nodes"], *, both_ways: bool = True) -> SparseTopology:
         # Two slots a node keep every shape fixed; slots whose edge was there already are masked.
         own = torch.arange(self.num_nodes, device=pointer.device)
         target = self._global(pointer)
         slots = torch.stack([torch.cat([own, target]), torch.cat([target, own])])
         old, new = self.num_edges, 2 * self.num_nodes
         index = torch.cat([self.edge_index, slots], 1)
-        exists = torch.cat([self.neighbours(), self.node_mask().repeat(2)])
+        there = self.node_mask()
+        exists = torch.cat([self.neighbours(), there, there if both_ways else ~there])
         key = index[1] * self.num_nodes + index[0]
         order = torch.sort(key * 2 + (~exists).long(), stable=True).indices
         place = torch.empty_like(order)

@@ -1,7 +1,6 @@
 """Messages along edges, and the update of the nodes that receive them: what MPNN, PGN and Deep Sets share.
 
-The form is that of the CLRS benchmark (Veličković et al., ICML 2022; Ibarz et al., LoG 2022), with Linear layers
-initialised as there: truncated normal of deviation 1/√fan_in, biases 0.
+The form is that of the CLRS benchmark (Veličković et al., ICML 2022; Ibarz et al., LoG 2022).
 
 Axis letters: H hidden width, `*nodes` and `*edges` as in `zoo.topology`.
 """
@@ -13,18 +12,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zoo.edges import Edges, edge_linear
+from zoo.encoders import linear
 from zoo.topology import Reduce, Topology
 
 GATE_BIAS = -3.0
 """Start of the update gate's bias: nearly closed (Ibarz et al., 2022, section 3.2)."""
-
-
-def linear(fan_in: int, fan_out: int, *, bias: float = 0.0) -> nn.Linear:
-    """A Linear layer initialised as in the CLRS benchmark."""
-    layer = nn.Linear(fan_in, fan_out)
-    nn.init.trunc_normal_(layer.weight, std=fan_in**-0.5, a=-2 * fan_in**-0.5, b=2 * fan_in**-0.5)
-    nn.init.constant_(layer.bias, bias)
-    return layer
 
 
 class Messages(nn.Module):
@@ -106,7 +98,8 @@ class Gate(nn.Module):
         super().__init__()
         self.from_node = linear(node_size, hidden_size)
         self.from_messages = linear(hidden_size, hidden_size)
-        self.out = linear(hidden_size, hidden_size, bias=GATE_BIAS)
+        self.out = linear(hidden_size, hidden_size)
+        nn.init.constant_(self.out.bias, GATE_BIAS)
 
     def forward(
         self, nodes: Float[Tensor, "*nodes width"], messages: Float[Tensor, "*nodes hidden"]

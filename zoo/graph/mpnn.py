@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import torch
 
-from tasks.registry import near, option
+from tasks.registry import option
 from zoo.graph.messages import Messages, Update
-from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step
+from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step, check_choice
 from zoo.registry import register
 from zoo.topology import Topology
 
@@ -41,9 +41,8 @@ class MPNNConfig(ProcessorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, choices in {"adjacency": ("full", "given"), "aggregation": ("max", "sum", "mean")}.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} cannot be {getattr(self, name)!r}; {near(str(getattr(self, name)), choices)}")
+        check_choice("adjacency", self.adjacency, ("full", "given"))
+        check_choice("aggregation", self.aggregation, ("max", "sum", "mean"))
         if self.message_layers < 0:
             raise ValueError(f"message_layers must be at least 0, not {self.message_layers}")
 

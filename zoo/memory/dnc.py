@@ -19,7 +19,8 @@ from tasks.registry import option
 from zoo.memory.addressing import content_weighting, read, write
 from zoo.memory.cell import Cell
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
-from zoo.memory.sweep import Sweep, check_choice
+from zoo.memory.sweep import Sweep
+from zoo.processor import check_choice
 from zoo.registry import register
 
 # The memory starts at exact zeros, and slots never written stay there: their similarity is then 0 and its

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.registry import near, option
-from zoo.edges import materialise
+from tasks.registry import option
 from zoo.memory.cell import Cell, State
-from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, Step
+from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, Step, check_choice
+from zoo.tokens import tokens
 from zoo.topology import Topology
 
 
@@ -35,12 +34,6 @@ class SweepConfig(ProcessorConfig):
         super().__post_init__()
         check_choice("tokens", self.tokens, ("full", "inputs"))
         check_choice("every", self.every, ("step", "start"))
-
-
-def check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    """Raise `ValueError` unless the option's value is one of its choices."""
-    if value not in choices:
-        raise ValueError(f"{name} must not be {value!r}; {near(value, choices)}")
 
 
 class Sweep(Processor):
@@ -80,29 +73,24 @@ class Sweep(Processor):
         return Latents(nodes), state
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
-        tokens = self._tokens(inputs, hidden, topology)
+        read = self._tokens(inputs, hidden, topology)
         if self.merge is None:
-            nodes, state = self._sweep(tokens, topology, state)
+            nodes, state = self._sweep(read, topology, state)
             return Step(Latents(nodes), state)
-        y, state = self.cell(topology.pool(tokens, "max"), state)
-        at_nodes = topology.to_nodes(y).expand(*tokens.shape[:-1], y.shape[-1])
-        change = self.merge(torch.cat([tokens, at_nodes], -1)).tanh()
+        y, state = self.cell(topology.pool(read, "max"), state)
+        at_nodes = topology.to_nodes(y).expand(*read.shape[:-1], y.shape[-1])
+        change = self.merge(torch.cat([read, at_nodes], -1)).tanh()
         return Step(Latents(hidden.nodes + change), state)
 
     def _tokens(self, inputs: Inputs, hidden: Latents, topology: Topology) -> Float[Tensor, "*nodes input"]:
         """What the cell reads at each node."""
-        nodes, edges, graph = inputs.encoded
-        tokens = nodes
-        if graph is not None:
-            tokens = tokens + topology.to_nodes(graph)
-        if edges is not None:
-            tokens = tokens + topology.aggregate(materialise(edges), "max")
+        read = tokens(inputs.encoded, topology)
         if self.feed_hidden:
-            tokens = tokens + (hidden.nodes if self.feedback is None else self.feedback(hidden.nodes))
-        return tokens
+            read = read + (hidden.nodes if self.feedback is None else self.feedback(hidden.nodes))
+        return read
 
-    def _sweep(self, tokens: Tensor, topology: Topology, state: State) -> tuple[Tensor, State]:
+    def _sweep(self, read: Tensor, topology: Topology, state: State) -> tuple[Tensor, State]:
         """The cell's outputs at the nodes, and its state after the last."""
-        xs, mask = topology.as_sequence(tokens)
+        xs, mask = topology.as_sequence(read)
         ys, state = self.cell.scan(xs, state, mask)
         return topology.from_sequence(ys), state

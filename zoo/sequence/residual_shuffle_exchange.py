@@ -1,0 +1,170 @@
+"""Residual Shuffle-Exchange network (Draguns et al., AAAI 2021): a sequence mixed in O(n log n) by a Beneš network.
+
+Nodes in order are the sequence. It is padded with zeros to 2^k tokens and goes through `blocks` Beneš blocks: k - 1
+times (switch, rotate left), then k - 1 times (switch, rotate right), where rotate means a cyclic shift of the bits
+of every position; a last switch follows. A switch is one unit applied to every pair of neighbours; its weights are
+shared within each half of a block. Two tokens or fewer need the last switch only.
+
+Follows the authors' code (github.com/LUMII-Syslab/RSE), which differs from the paper's text in the normalisation: it
+runs over the pairs of a sequence, not over features, so that a sample's result depends on the length that its
+batch is padded to, and a switch of one single pair ignores its inputs but for the residual. Their dropout is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tasks.registry import option
+from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step
+from zoo.registry import register
+from zoo.tokens import tokens
+from zoo.topology import Topology
+
+BIBTEX = """
+@inproceedings{draguns2021residual,
+  title     = {Residual Shuffle-Exchange Networks for Fast Processing of Long Sequences},
+  author    = {Draguns, Andis and Ozoli{\\c{n}}{\\v{s}}, Em{\\={\\i}}ls and {\\v{S}}ostaks, Agris and
+               Apinis, Mat{\\={\\i}}ss and Freivalds, K{\\=a}rlis},
+  booktitle = {AAAI Conference on Artificial Intelligence},
+  year      = {2021}
+}
+"""
+
+RESIDUAL_WEIGHT = 0.9
+"""Start of the residual's scale σ(S) (paper, section "Residual Switch Unit")."""
+
+CANDIDATE_WEIGHT = math.sqrt(1 - RESIDUAL_WEIGHT**2) * 0.25
+"""The constant h: keeps the variance of a switch's output near that of its input."""
+
+RESIDUAL_RATE = 2.0
+"""S is stored divided by this, which speeds up its learning as much (authors' code)."""
+
+NORM_EPSILON = 1e-6
+"""The authors' 1e-10 multiplies gradients by 1e5 where a feature is constant over a sequence, as in a short one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualShuffleExchangeConfig(ProcessorConfig):
+    """Options of `residual_shuffle_exchange`."""
+
+    blocks: int = option(2, "Beneš blocks, each with its own weights")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.blocks < 1:
+            raise ValueError(f"blocks must be at least 1, not {self.blocks}")
+
+
+def rotate_left(sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
+    """Token at position x comes from the position with the bits of x rotated left by one; length 2^k."""
+    return rearrange(sequence, "batch (half two) hidden -> batch (two half) hidden", two=2)
+
+
+def rotate_right(sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
+    """The inverse of `rotate_left`."""
+    return rearrange(sequence, "batch (two half) hidden -> batch (half two) hidden", two=2)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """The authors' approximation of GELU."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class SwitchUnit(nn.Module):
+    """A learnt function of a pair of tokens, `o = σ(S) ⊙ i + h (W GELU(LayerNorm(Z i)) + B)`, applied to all pairs."""
+
+    def __init__(self, hidden_size: int) -> None:
+        """Make the layers; the middle one is four times as wide as a token."""
+        super().__init__()
+        pair, middle = 2 * hidden_size, 4 * hidden_size
+        self.expand = nn.Linear(pair, middle, bias=False)
+        self.offset = nn.Parameter(torch.zeros(middle))
+        self.contract = nn.Linear(middle, pair)
+        start = math.log(RESIDUAL_WEIGHT / (1 - RESIDUAL_WEIGHT)) / RESIDUAL_RATE
+        self.residual = nn.Parameter(torch.full((pair,), start))
+        nn.init.xavier_uniform_(self.expand.weight)
+        nn.init.xavier_uniform_(self.contract.weight)
+        # Above zero, so that an all-zero sequence does not stay one.
+        nn.init.uniform_(self.contract.bias, 0.0, 0.01)
+
+    def forward(self, sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
+        """Switch every pair of neighbours; the length is even."""
+        pairs = rearrange(sequence, "batch (pair two) hidden -> batch pair (two hidden)", two=2)
+        middle = gelu(self.normalise(self.expand(pairs)))
+        scale = torch.sigmoid(self.residual * RESIDUAL_RATE)
+        switched = scale * pairs + CANDIDATE_WEIGHT * self.contract(middle)
+        return rearrange(switched, "batch pair (two hidden) -> batch (pair two) hidden", two=2)
+
+    def normalise(self, x: Float[Tensor, "batch pairs middle"]) -> Float[Tensor, "batch pairs middle"]:
+        """Each feature over a sequence's pairs: centred, shifted by the offset, divided by its root mean square."""
+        x = x - x.mean(1, keepdim=True) + self.offset
+        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + NORM_EPSILON)
+
+
+class BenesBlock(nn.Module):
+    """Switches and rotations after which any token can have met any other."""
+
+    def __init__(self, hidden_size: int) -> None:
+        """Make the two switch units."""
+        super().__init__()
+        self.forward_switch = SwitchUnit(hidden_size)
+        self.reverse_switch = SwitchUnit(hidden_size)
+
+    def forward(self, sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
+        """Through both halves; the length is 2^k."""
+        rounds = (sequence.shape[1] - 1).bit_length() - 1
+        for _ in range(rounds):
+            sequence = rotate_left(self.forward_switch(sequence))
+        for _ in range(rounds):
+            sequence = rotate_right(self.reverse_switch(sequence))
+        return sequence
+
+
+@register(
+    "residual_shuffle_exchange",
+    config=ResidualShuffleExchangeConfig,
+    paper="Draguns et al., 2021",
+    year=2021,
+    bibtex=BIBTEX,
+)
+class ResidualShuffleExchange(Processor):
+    """Residual Shuffle-Exchange network over the nodes in order.
+
+    A token is node plus graph plus the maximum over the edges into the node (`zoo.tokens`), plus the node's
+    hidden, each through a linear map where widths differ. Padding is zero when it goes in.
+    """
+
+    Config: ClassVar[type[ProcessorConfig]] = ResidualShuffleExchangeConfig
+    config: ResidualShuffleExchangeConfig
+    adjacency = "given"
+    ordered = True
+    batch_independent = False
+
+    def __init__(self, config: ResidualShuffleExchangeConfig) -> None:
+        """Make the layers."""
+        super().__init__(config)
+        same = self.input_size == self.hidden_size
+        self.embed = nn.Identity() if same else nn.Linear(self.input_size, self.hidden_size)
+        self.blocks = nn.ModuleList(BenesBlock(self.hidden_size) for _ in range(config.blocks))
+        self.last_switch = SwitchUnit(self.hidden_size)
+
+    def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
+        """The whole network, once; see `Processor.forward`."""
+        sequence, mask = topology.as_sequence(self.embed(tokens(inputs.encoded, topology)) + hidden.nodes)
+        if mask is not None:
+            sequence = torch.where(mask[..., None], sequence, 0.0)
+        length = sequence.shape[1]
+        padded = max(2, 1 << (length - 1).bit_length())
+        sequence = F.pad(sequence, (0, 0, 0, padded - length))
+        for block in self.blocks:
+            sequence = block(sequence)
+        sequence = self.last_switch(sequence)[:, :length]
+        return Step(Latents(topology.from_sequence(sequence)), state)

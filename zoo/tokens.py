@@ -1,0 +1,24 @@
+"""A node as a token of a sequence: what processors that read nodes in order see of a graph."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from zoo.edges import materialise
+from zoo.processor import Latents
+from zoo.topology import Topology
+
+
+def tokens(encoded: Latents, topology: Topology) -> Float[Tensor, "*nodes width"]:
+    """Each node's features, plus its graph's, plus the maximum over the edges into it.
+
+    Without the edges a sequence processor would be blind to the graph. On a sequence, which has none, a token is
+    exactly the node.
+    """
+    result = encoded.nodes
+    if encoded.graph is not None:
+        result = result + topology.to_nodes(encoded.graph)
+    if encoded.edges is not None:
+        result = result + topology.aggregate(materialise(encoded.edges), "max")
+    return result
