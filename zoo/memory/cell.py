@@ -71,3 +71,12 @@ class Cell(nn.Module, abc.ABC):
 def select(valid: Bool[Tensor, " batch"], new: Tensor, old: Tensor) -> Tensor:
     """`new` for the samples under `valid`, `old` for the others."""
     return torch.where(valid.reshape(-1, *(1,) * (new.dim() - 1)), new, old)
+
+
+def hand_written(xs: Tensor) -> bool:
+    """Whether a scan with a hand-written derivative may run: not under the compiler, not under autocast.
+
+    The compiler fuses the plain loop better than it could see through the hand-written one, and autocast would
+    change types in the middle of it.
+    """
+    return not (torch.compiler.is_compiling() or torch.is_autocast_enabled(xs.device.type) or xs.shape[1] == 0)

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.registry import option
-from zoo.memory.sweep import SweepConfig, check_choice
+from zoo.memory.sweep import SweepConfig
+from zoo.processor import check_choice
 
 # As in Collier & Beel 2018, their fastest initial memory to learn from.
 CONSTANT_MEMORY = 1e-6
@@ -86,7 +87,7 @@ class Controller(nn.Module):
         for depth in range(self.num_layers):
             below = input_size if depth == 0 else self.size + (input_size if skip else 0)
             if self.recurrent:
-                # One matrix for [below, own hidden]; its rows are the gates: input, forget, output, candidate.
+                # One matrix for [below, own hidden]; its rows are the gates: output, input, forget, candidate.
                 self.layers.append(nn.Linear(below + self.size, 4 * self.size))
             else:
                 self.layers.append(nn.Linear(below, self.size))
@@ -95,6 +96,10 @@ class Controller(nn.Module):
             self.first_hidden = nn.Parameter(torch.randn(self.num_layers, self.size) * 0.05)
             self.first_cell = nn.Parameter(torch.randn(self.num_layers, self.size) * 0.05)
         self._reset(config.controller_init)
+
+    def parameters_of_layers(self) -> list[Tensor]:
+        """Weight and bias of each layer, in turn."""
+        return [parameter for layer in self.layers for parameter in layer.parameters()]
 
     def _reset(self, init: str) -> None:
         """Draw the weights."""
@@ -108,7 +113,7 @@ class Controller(nn.Module):
                 bound = 5 / math.sqrt(layer.in_features)
                 nn.init.uniform_(layer.weight, -bound, bound)
             if self.recurrent and init == "xavier":
-                nn.init.ones_(layer.bias.data[self.size : 2 * self.size])
+                nn.init.ones_(layer.bias.data[2 * self.size : 3 * self.size])
 
     def initial(self, batch_size: int, *, like: Tensor) -> ControllerState:
         """The state before the first token."""
@@ -130,7 +135,7 @@ class Controller(nn.Module):
                 below = torch.cat([x, below], 1)
             if self.recurrent:
                 gates = layer(torch.cat([below, state.hidden[:, depth]], 1))
-                open_, forget, out = gates[:, : 3 * self.size].sigmoid().chunk(3, 1)
+                out, open_, forget = gates[:, : 3 * self.size].sigmoid().chunk(3, 1)
                 cell = forget * state.cell[:, depth] + open_ * gates[:, 3 * self.size :].tanh()
                 below = out * cell.tanh()
                 cells.append(cell)

@@ -14,14 +14,16 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tasks.registry import option
 from zoo.memory.addressing import content_weighting, read, write
-from zoo.memory.cell import Cell
+from zoo.memory.cell import Cell, hand_written
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
-from zoo.memory.sweep import Sweep, check_choice
+from zoo.memory.ntm_scan import Layout, NTMScan
+from zoo.memory.sweep import Sweep
+from zoo.processor import check_choice
 from zoo.registry import register
 
 # Far below the squared length of a slot at the constant initial memory (2e-11), so that such slots keep their
@@ -156,6 +158,40 @@ class NTMCell(Cell):
         memory = write(state.memory, writing, interface.erase, interface.add)  # eqs. 3, 4
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
         return y, NTMState(memory, reading, writing, reads, controller)
+
+    def scan(
+        self,
+        xs: Float[Tensor, "batch length input"],
+        state: NTMState,
+        mask: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Float[Tensor, "batch length output"], NTMState]:
+        """All tokens; outside the compiler with a hand-written derivative (see `zoo.memory.ntm_scan`)."""
+        if not hand_written(xs):
+            return self.loop(xs, state, mask)
+        config = self.config
+        layout = Layout(
+            reads=config.read_heads,
+            writes=config.write_heads,
+            slots=config.slots,
+            word=config.word,
+            offsets=2 * config.shifts + 1,
+            recurrent=self.controller.recurrent,
+            squash_keys=config.key_activation == "tanh",
+            clip=config.clip,
+            norm_epsilon=NORM_EPSILON,
+            sharpen_epsilon=SHARPEN_EPSILON,
+        )
+        inputs = (
+            *(xs, state.memory, torch.cat([state.read_weightings, state.write_weightings], 1), state.reads),
+            *(*state.controller, self.interface.weight, self.interface.bias, *self.controller.parameters_of_layers()),
+        )
+        keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+        features, memory, weightings, reads, hidden, cells = NTMScan.apply(layout, keep, mask, *inputs)
+        ys = self.output(features)
+        if mask is not None:
+            ys = torch.where(mask[:, :, None], ys, 0.0)
+        reading, writing = weightings[:, : config.read_heads], weightings[:, config.read_heads :]
+        return ys, NTMState(memory, reading, writing, reads, ControllerState(hidden, cells))
 
     def tell(self, output: Float[Tensor, "batch controller"]) -> Interface:
         """What the controller's output says to the heads."""
