@@ -1,5 +1,6 @@
 """Processors behind one interface: neural algorithmic reasoning and memory-augmented networks."""
 
+from zoo.codec import ReasonerConfig
 from zoo.edges import FoldedEdges
 from zoo.graph import deep_sets as deep_sets
 from zoo.graph import mpnn as mpnn
@@ -7,8 +8,9 @@ from zoo.graph import pgn as pgn
 from zoo.memory import dnc as dnc
 from zoo.memory import lstm as lstm
 from zoo.memory import ntm as ntm
+from zoo.prediction import Prediction
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
-from zoo.reasoner import Prediction, Reasoner, ReasonerConfig
+from zoo.reasoner import Reasoner
 from zoo.registry import create, describe, list_processors, register
 from zoo.sequence import residual_shuffle_exchange as residual_shuffle_exchange
 from zoo.topology import DenseTopology, SparseTopology, Topology

@@ -6,7 +6,7 @@ edges: at (sender j, receiver i) that i points to j. See `Prediction` for every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -51,7 +51,7 @@ class _EdgeSum(nn.Module):
 
     def __init__(self, sizes: Sizes, out: int) -> None:
         super().__init__()
-        self.linears = nn.ModuleList(linear(size, out) for size in sizes.edges)
+        self.linears: Iterable[nn.Linear] = nn.ModuleList(linear(size, out) for size in sizes.edges)  # type: ignore[assignment]
 
     def forward(self, edges: tuple[Edges, ...]) -> Tensor | None:
         total: Tensor | None = None
@@ -66,7 +66,7 @@ class NodeDecoder(nn.Module):
 
     def __init__(self, probe: Probe, sizes: Sizes) -> None:
         super().__init__()
-        self.type = probe.type
+        self.one = probe.type is Type.MASK_ONE
         self.squeeze = probe.type is not Type.CATEGORICAL and probe.channels == 1
         self.out = linear(sizes.nodes, probe.classes or probe.channels)
 
@@ -74,7 +74,7 @@ class NodeDecoder(nn.Module):
         logits = self.out(read.nodes)
         if self.squeeze:
             logits = logits.squeeze(-1)
-        return read.topology.log_softmax(logits, "nodes") if self.type is Type.MASK_ONE else logits
+        return read.topology.log_softmax(logits, "nodes") if self.one else logits
 
 
 class EdgeDecoder(nn.Module):
@@ -186,9 +186,7 @@ class EdgePointerDecoder(nn.Module):
         return torch.where(topology.node_mask()[:, None, None], logits, -torch.inf).log_softmax(-1)
 
 
-def log_sinkhorn(
-    scores: Float[Tensor, "*edges"], topology: Topology, steps: int
-) -> Float[Tensor, "*edges"]:
+def log_sinkhorn(scores: Float[Tensor, "*edges"], topology: Topology, steps: int) -> Float[Tensor, "*edges"]:
     """Normalise over each node's candidates and over each candidate's nodes, in turn; -inf off the topology."""
     for _ in range(steps):
         scores = topology.log_softmax(scores, "receiver")
@@ -201,9 +199,7 @@ def candidates(topology: Topology, domain: str) -> Topology:
     return topology.complete() if domain == "nodes" else topology
 
 
-def cyclic(
-    pointer: Int[Tensor, "*nodes"], topology: Topology
-) -> tuple[Int[Tensor, "*nodes"], Int[Tensor, " batch"]]:
+def cyclic(pointer: Int[Tensor, "*nodes"], topology: Topology) -> tuple[Int[Tensor, "*nodes"], Int[Tensor, " batch"]]:
     """A chain of predecessors, whose head points to itself, closed into a cycle.
 
     Returns:

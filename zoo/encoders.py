@@ -129,7 +129,9 @@ class Encoder(nn.Module):
             encoded = like.new_zeros(*index.shape, self.size)
         else:
             encoded = F.linear(*nodes)
-        return Latents(encoded, None if edges is None else FoldedEdges(*edges), None if graph is None else F.linear(*graph))
+        return Latents(
+            encoded, None if edges is None else FoldedEdges(*edges), None if graph is None else F.linear(*graph)
+        )
 
     def _fold(self, values: Mapping[str, Tensor], location: Location) -> tuple[Tensor, Tensor, Tensor] | None:
         """Channels, weights and bias of all that is encoded at one location."""

@@ -158,7 +158,7 @@ class Processor(nn.Module, abc.ABC):
             argument is changed.
         """
 
-    def anneal(self, progress: float) -> None:  # noqa: B027 - most processors have nothing to anneal
+    def anneal(self, progress: float) -> None:
         """Set what changes over training, temperatures for one; `progress` goes from 0 to 1."""
 
 

@@ -116,9 +116,7 @@ class Topology(abc.ABC):
         """Each node's value on the edge that comes from the node that it points to."""
 
     @abc.abstractmethod
-    def gather(
-        self, nodes: Shaped[Tensor, "*nodes"], index: Int[Tensor, " batch"]
-    ) -> Shaped[Tensor, "batch *rest"]:
+    def gather(self, nodes: Shaped[Tensor, "*nodes"], index: Int[Tensor, " batch"]) -> Shaped[Tensor, "batch *rest"]:
         """One node's value for each graph."""
 
     @abc.abstractmethod
@@ -283,9 +281,7 @@ class DenseTopology(Topology):
         index = _trailing(pointer.long().unsqueeze(1), edges).expand(-1, 1, -1, *edges.shape[3:])
         return edges.gather(1, index).squeeze(1)
 
-    def gather(
-        self, nodes: Shaped[Tensor, "*nodes"], index: Int[Tensor, " batch"]
-    ) -> Shaped[Tensor, "batch *rest"]:
+    def gather(self, nodes: Shaped[Tensor, "*nodes"], index: Int[Tensor, " batch"]) -> Shaped[Tensor, "batch *rest"]:
         return nodes.take_along_dim(_trailing(index.long()[:, None], nodes), 1).squeeze(1)
 
     def at_index(self, index: Int[Tensor, " batch"]) -> Bool[Tensor, "*nodes"]:
@@ -425,8 +421,10 @@ class SparseTopology(Topology):
         edge_index = edge_index.long()
         total = int(sizes.sum())
         if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < total:
-            raise ValueError(f"edge_index must lie in 0..{total - 1}, the nodes of the batch; it spans "
-                             f"{int(edge_index.min())}..{int(edge_index.max())}")
+            raise ValueError(
+                f"edge_index must lie in 0..{total - 1}, the nodes of the batch; it spans "
+                f"{int(edge_index.min())}..{int(edge_index.max())}"
+            )
         graph_of = torch.repeat_interleave(torch.arange(sizes.shape[0]), sizes).to(edge_index.device)
         if bool((graph_of[edge_index[0]] != graph_of[edge_index[1]]).any()):
             raise ValueError("edge_index joins nodes of two graphs; check it against sizes")
@@ -561,9 +559,7 @@ class SparseTopology(Topology):
         own = torch.arange(self.num_nodes, device=pointer.device)
         return edges.index_select(0, self.edge_id(self._global(pointer), own)[0])
 
-    def gather(
-        self, nodes: Shaped[Tensor, "*nodes"], index: Int[Tensor, " batch"]
-    ) -> Shaped[Tensor, "batch *rest"]:
+    def gather(self, nodes: Shaped[Tensor, "*nodes"], index: Int[Tensor, " batch"]) -> Shaped[Tensor, "batch *rest"]:
         return nodes.index_select(0, self._starts + index)
 
     def at_index(self, index: Int[Tensor, " batch"]) -> Bool[Tensor, "*nodes"]:

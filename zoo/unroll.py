@@ -1,0 +1,317 @@
+"""The loop over steps: one pass of a Reasoner over one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from tasks.batch import Batch
+from tasks.spec import Location, Probe, Type
+from zoo.binding import check
+from zoo.codec import Codec, ReasonerConfig
+from zoo.decoders import Read, candidates, feedback
+from zoo.encoders import channels, encoded_at
+from zoo.noise import gumbel, uniform
+from zoo.prediction import Carry, Prediction
+from zoo.processor import Inputs, Latents, Processor, Step
+from zoo.topology import DenseTopology, SparseTopology, Topology
+
+# Streams of keyed noise; permutations take the ones from the second on, one for each step and decoder.
+_FORCING, _GUMBEL = 1, 2
+
+
+def topology_of(batch: Batch) -> Topology:
+    """The graphs of a batch: self-loops and its edge masks, both ways."""
+    if batch.edge_index is not None:
+        return SparseTopology(batch.edge_index, batch.sizes)
+    spec = batch.spec
+    anchor = next(
+        p for p in (*spec.inputs, *spec.outputs) if p.location is Location.NODE and p.type is not Type.MASK_ONE
+    )
+    value = (batch.inputs if anchor.name in batch.inputs else batch.outputs)[anchor.name]
+    num_nodes = value.shape[2 if anchor.streamed else 1]
+    loops = torch.eye(num_nodes, dtype=torch.bool, device=value.device).expand(batch.batch_size, -1, -1)
+    topology = DenseTopology(batch.batch_size, num_nodes, sizes=batch.sizes, adjacency=loops)
+    for probe in spec.inputs:
+        if probe.location is Location.EDGE and probe.type is Type.MASK and not probe.streamed:
+            topology = topology.with_mask(batch.inputs[probe.name] > 0)
+    return topology
+
+
+class Unroll:
+    """One pass over one batch: what the loop over steps shares."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        codec: Codec,
+        config: ReasonerConfig,
+        batch: Batch,
+        *,
+        carry: Carry | None,
+        noise: tuple[int, int],
+        trace: bool,
+    ) -> None:
+        """Prepare what does not change from step to step; see `Reasoner.forward` for the arguments."""
+        self.processor, self.task, self.config = processor, codec, config
+        self.training = codec.training
+        self.batch, self.carry, self.noise, self.keep_trace = batch, carry, noise, trace
+        self.topology = topology_of(batch)
+        check(batch.spec, self.processor, layout=self.topology.layout)
+        self.device = next(iter(batch.inputs.values())).device
+        self.static = self._static_channels()
+        self.pointed = self._static_edges()
+        steps = self.config.steps
+        self.own_steps = batch.steps
+        if isinstance(steps, int):
+            self.own_steps = torch.full_like(batch.steps, steps)
+        self.num_steps = self.config.max_steps if steps == "halt" else int(self.own_steps.max())
+        self.live = (torch.arange(self.num_steps)[:, None] < self.own_steps).to(self.device, non_blocking=True)
+        self.ends = set((self.own_steps - 1).tolist())
+        self.forced = self._forced()
+
+    def _static_channels(self) -> dict[str, Tensor]:
+        """Channels of the inputs that stay the same at every step."""
+        return {
+            p.name: channels(p, self.batch.inputs[p.name], self.topology, both_ways=self.task.both_ways)
+            for p in self.task.encoder.probes
+            if p.name in self.batch.inputs and not p.streamed
+        }
+
+    def _static_edges(self) -> Topology:
+        """The batch's topology with the edges of its input pointers."""
+        topology = self.topology
+        if self.processor.adjacency in ("given", "predicted"):
+            for p in self.batch.spec.inputs:
+                if p.is_pointer and p.location is Location.NODE and not p.streamed:
+                    topology = topology.with_edges(self.batch.inputs[p.name])
+        return topology
+
+    def _forced(self) -> Bool[Tensor, "frames batch"] | None:
+        """Which samples are fed the true hint frame t at step t, for each t; None where none ever is."""
+        if not self.training or self.config.teacher_forcing == 0:
+            return None
+        index = self.batch.index.to(self.device, non_blocking=True)
+        draw = uniform(*self.noise, _FORCING, index, (self.num_steps + 1,))
+        return (draw < self.config.teacher_forcing).T
+
+    def run(self) -> Prediction:
+        """The loop over steps."""
+        fed = dict(self.carry.hints) if self.carry else self._first_hints()
+        encoded = self._encode(0, fed)
+        inputs = Inputs(encoded, self._asked(0), self._guide(None), self._candidates())
+        if self.carry:
+            hidden, state = self.carry.hidden, self.carry.state
+        else:
+            hidden, state = self.processor.initial(inputs, self.topology)
+        outputs: dict[str, Tensor] = {}
+        streams: dict[str, list[Tensor]] = {}
+        hints: dict[str, list[Tensor]] = {}
+        penalties: dict[str, Tensor] = {}
+        trace = []
+        alive = torch.ones(self.batch.batch_size, dtype=torch.bool, device=self.device)
+        for t in range(self.num_steps):
+            if t:
+                encoded = self._encode(t, fed)
+            inputs = Inputs(encoded, self._asked(t), self._guide(t), inputs.candidates)
+            step = self.processor(inputs, hidden, self._step_topology(fed), state)
+            read = self._read(encoded, hidden, step.hidden)
+            predicted = self._decode_hints(read, step)
+            for name, value in predicted.items():
+                hints.setdefault(name, []).append(value)
+            live = alive if self.config.steps == "halt" else self.live[t]
+            self._decode_outputs(t, read, step, live, outputs, streams)
+            for name, value in step.penalties.items():
+                penalties[name] = penalties.get(name, 0.0) + torch.where(live, value, 0.0)
+            fed = self._next_hints(t, predicted)
+            hidden, state = step.hidden, step.state
+            if self.keep_trace:
+                trace.append(step)
+            if self.config.steps == "halt":
+                if step.halt is None:
+                    raise ValueError(
+                        f"steps='halt' needs a processor that halts; {type(self.processor).__name__} never does"
+                    )
+                alive = alive & ~step.halt
+                if not bool(alive.any()):
+                    break
+        outputs |= {name: torch.stack(values) for name, values in streams.items()}
+        stacked = {name: torch.stack(values) for name, values in hints.items()}
+        carry = Carry(hidden, state, fed)
+        return Prediction(outputs, stacked, penalties, carry, tuple(trace), self.topology, self.batch.spec)
+
+    def _encode(self, t: int, fed: Mapping[str, Tensor]) -> Latents:
+        """This step's probes, encoded."""
+        streamed = {
+            p.name: channels(p, self.batch.inputs[p.name][min(t, self._frames(p) - 1)], self.topology)
+            for p in self.task.encoder.probes
+            if p.streamed
+        }
+        return self.task.encoder(self.static | streamed | dict(fed), self.topology)
+
+    def _frames(self, probe: Probe) -> int:
+        """Frames of a streamed input."""
+        return self.batch.inputs[probe.name].shape[0]
+
+    def _asked(self, t: int) -> dict[str, Tensor]:
+        """Un-encoded values of the inputs that the processor asks for."""
+        values = {}
+        for name, probe in self.task.asks.items():
+            value = self.batch.inputs[probe.name]
+            values[name] = value[t] if probe.streamed else value
+        return values
+
+    def _candidates(self) -> dict[str, Topology]:
+        """What each bound pointer head may point to."""
+        return {
+            name: candidates(self.topology, probe.domain) for name, probe in self.task.heads.items() if probe.is_pointer
+        }
+
+    def _guide(self, t: int | None) -> dict[str, Tensor]:
+        """Values forced on bound heads at step t, or the given first frame before any."""
+        guide = {}
+        for name, probe in self.task.heads.items():
+            frames = self.batch.hints.get(probe.name)
+            if frames is None:
+                continue
+            frame = frames[0 if t is None else min(t + 1, frames.shape[0] - 1)]
+            scalar = probe.type is Type.SCALAR
+            value = frame if scalar else frame.long()
+            if t is not None:
+                nothing = torch.full_like(value, torch.nan if scalar else -1)
+                if self.forced is None or t + 1 >= frames.shape[0]:
+                    value = nothing
+                else:
+                    now = self.topology.per_entry(self.forced[t + 1], probe.location)
+                    value = torch.where(now, value, nothing)
+            guide[name] = value
+        return guide
+
+    def _step_topology(self, fed: Mapping[str, Tensor]) -> Topology:
+        """The edges of a step: those of the inputs and of the hints fed in, both ways."""
+        topology = self.pointed
+        if self.processor.adjacency not in ("given", "predicted"):
+            return topology
+        for probe in self.batch.spec.hints:
+            if probe.name not in fed:
+                continue
+            if probe.location is Location.EDGE and probe.type is Type.MASK:
+                topology = topology.with_mask(fed[probe.name][..., 0] > 0.5)
+            elif probe.is_pointer and probe.location is Location.NODE and probe.domain == "nodes":
+                # Weights are on the edge from the pointing node; above one half there is at most one.
+                weight = fed[probe.name][..., 0].detach()
+                complete = self.topology.complete()
+                target = complete.argmax(weight, "sender")
+                sure = complete.aggregate(weight[..., None], "max", "sender").squeeze(-1) > 0.5
+                topology = topology.with_edges(torch.where(sure, target, self.topology.local_index()))
+        return topology
+
+    def _first_hints(self) -> dict[str, Tensor]:
+        """Channels of the given frame 0."""
+        if not self.task.encode_hints:
+            return {}
+        return {
+            p.name: channels(p, self.batch.hints[p.name][0], self.topology, both_ways=self.task.both_ways)
+            for p in self.batch.spec.hints
+        }
+
+    def _next_hints(self, t: int, predicted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Channels of the hints fed in at step t + 1: predicted, or true where forced."""
+        if not self.task.encode_hints:
+            return {}
+        soft, both_ways = self.config.feedback == "soft", self.task.both_ways
+        fed = {}
+        for probe in self.batch.spec.hints:
+            frames = self.batch.hints[probe.name]
+            forced = self.forced[t + 1] if self.forced is not None and t + 1 < frames.shape[0] else None
+            value = feedback(probe, predicted[probe.name], self.topology, soft=soft, both_ways=both_ways)
+            if forced is not None:
+                true = channels(probe, frames[t + 1], self.topology, both_ways=both_ways)
+                value = torch.where(self.topology.per_entry(forced, encoded_at(probe))[..., None], true, value)
+            fed[probe.name] = value
+        return fed
+
+    def _read(self, encoded: Latents, previous: Latents, new: Latents) -> Read:
+        """What decoders read at a step."""
+        part = {"encoded": encoded.nodes, "previous": previous.nodes, "new": new.nodes}
+        nodes = torch.cat([part[name] for name in self.config.decode_from], -1)
+        edges = tuple(e for e in (encoded.edges, new.edges) if e is not None)
+        graph = tuple(g for g in (encoded.graph, new.graph) if g is not None)
+        return Read(nodes, edges, graph, self.topology)
+
+    def _decode_hints(self, read: Read, step: Step) -> dict[str, Tensor]:
+        """Logits of this step's hints, from bound heads where there are any."""
+        if not self.task.decode_hints:
+            return {}
+        predicted = {}
+        bound = {probe.name: name for name, probe in self.task.heads.items()}
+        for probe in self.batch.spec.hints:
+            if probe.name in bound:
+                logits = step.heads[bound[probe.name]]
+                if probe.is_pointer:
+                    logits = candidates(self.topology, probe.domain).log_softmax(logits, "receiver")
+                predicted[probe.name] = logits
+            else:
+                predicted[probe.name] = self.task.decoders[probe.name](read)
+        return predicted
+
+    def _decode_outputs(
+        self,
+        t: int,
+        read: Read,
+        step: Step,
+        live: Bool[Tensor, " batch"],
+        outputs: dict[str, Tensor],
+        streams: dict[str, list[Tensor]],
+    ) -> None:
+        """Add this step's outputs, for the samples that still run."""
+        halts = self.config.steps == "halt"
+        bound = {probe.name: name for name, probe in self.task.heads.items()}
+        for k, probe in enumerate(self.batch.spec.outputs):
+            if not (probe.streamed or halts or t in self.ends):
+                continue
+            if probe.name in bound:
+                logits = step.heads[bound[probe.name]]
+                if probe.is_pointer:
+                    logits = candidates(self.topology, probe.domain).log_softmax(logits, "receiver")
+            else:
+                logits = self.task.decoders[probe.name](self._with_noise(read, probe, t, k))
+            if probe.streamed:
+                streams.setdefault(probe.name, []).append(logits)
+                continue
+            named = (
+                {probe.name: logits}
+                if isinstance(logits, Tensor)
+                else dict(zip((probe.name, probe.name + ":head"), logits, strict=True))
+            )
+            for name, value in named.items():
+                if name in outputs:
+                    location = Location.EDGE if name == probe.name and self._on_edges(probe) else self._location(probe)
+                    keep = self.topology.per_entry(live, location)
+                    value = torch.where(_behind(keep, value), value, outputs[name])
+                outputs[name] = value
+
+    def _on_edges(self, probe: Probe) -> bool:
+        """Whether a probe's logits lie on edges."""
+        return probe.location is Location.EDGE or (probe.location is Location.NODE and probe.is_pointer)
+
+    def _location(self, probe: Probe) -> Location:
+        """Where a probe's logits lie, if not on edges: an index is a distribution over nodes."""
+        return Location.NODE if probe.type is Type.MASK_ONE or probe.is_pointer else probe.location
+
+    def _with_noise(self, read: Read, probe: Probe, t: int, k: int) -> Read:
+        """The same, with Gumbel noise for a permutation in training."""
+        if not self.training or probe.type is not Type.PERMUTATION_POINTER:
+            return read
+        n = self.topology.max_nodes
+        index = self.batch.index.to(self.device, non_blocking=True)
+        stream = _GUMBEL + t * len(self.batch.spec.outputs) + k
+        return read._replace(noise=gumbel(*self.noise, stream, index, (n, n)))
+
+
+def _behind(mask: Tensor, like: Tensor) -> Tensor:
+    """`mask` with axes of size one behind, to broadcast against `like`."""
+    return mask.reshape(*mask.shape, *(1,) * (like.dim() - mask.dim()))
