@@ -46,7 +46,8 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
     """
     bound = {}
     for name, port in ports.items():
-        fits = [p for p in among if p.location is port.location and p.type is port.type and not p.streamed]
+        fits = [p for p in among if p.location is port.location and p.type is port.type]
+        fits = [p for p in fits if not p.streamed and p.channels == 1]
         if name in given:
             probe = spec[given[name]]
             if probe.location is not port.location or probe.type is not port.type:

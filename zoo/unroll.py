@@ -174,14 +174,15 @@ class Unroll:
         """Values forced on bound heads at step t, or the given first frame before any."""
         guide = {}
         for name, probe in self.task.heads.items():
-            frames = self.batch.hints.get(probe.name)
-            if frames is None:
+            if probe.name not in self.batch.hints:
+                guide[name] = self._nothing(probe, self.batch.outputs[probe.name])
                 continue
+            frames = self.batch.hints[probe.name]
             frame = frames[0 if t is None else min(t + 1, frames.shape[0] - 1)]
             scalar = probe.type is Type.SCALAR
             value = frame if scalar else frame.long()
             if t is not None:
-                nothing = torch.full_like(value, torch.nan if scalar else -1)
+                nothing = self._nothing(probe, value)
                 if self.forced is None or t + 1 >= frames.shape[0]:
                     value = nothing
                 else:
@@ -189,6 +190,12 @@ class Unroll:
                     value = torch.where(now, value, nothing)
             guide[name] = value
         return guide
+
+    def _nothing(self, probe: Probe, like: Tensor) -> Tensor:
+        """Values that force nothing."""
+        if probe.type is Type.SCALAR:
+            return torch.full_like(like, torch.nan)
+        return torch.full_like(like, -1, dtype=torch.long)
 
     def _step_topology(self, fed: Mapping[str, Tensor]) -> Topology:
         """The edges of a step: those of the inputs and of the hints fed in, both ways."""
