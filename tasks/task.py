@@ -116,7 +116,7 @@ class Task(ABC):
         )
         return self._sample(draw, layout)
 
-    def execute(self, inputs: Mapping[str, Any], *, sizes: Sequence[int] | Tensor | None = None) -> Batch:
+    def execute(self, inputs: Mapping[str, Any], *, sizes: Sequence[int] | Tensor | Array | None = None) -> Batch:
         """Run the algorithm on given inputs.
 
         Args:

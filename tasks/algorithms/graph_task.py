@@ -144,8 +144,9 @@ class GraphTask(Task):
         edges = edges.astype(np.int64)
         if sizes is None:
             known = given.array("pos").size if "pos" in given else int(edges.max(initial=-1)) + 1
-            sizes = np.array([known])
-        sizes = given.sizes(sizes, len(np.atleast_1d(sizes)), int(np.max(sizes, initial=0)))
+            sizes = [known]
+        sizes = np.asarray(sizes)
+        sizes = given.sizes(sizes, sizes.size, int(sizes.max(initial=0)))
         self._check_sizes(sizes)
         nodes = int(sizes.sum())
         if edges.size and (edges.min() < 0 or edges.max() >= nodes):
