@@ -40,7 +40,7 @@ class TrainerConfig:
     clip_norm: float = option(1.0, "largest norm of the whole gradient; 0 does not clip")
     clip_value: float = option(0.0, "largest absolute value of a gradient component; 0 does not clip")
     hint_weight: float = option(1.0, "weight of the hint losses next to the output losses")
-    penalty_weights: dict[str, float] = option({}, "weight of each of the processor's penalties by name; 1 if not named")
+    penalty_weights: dict[str, float] = option({}, "weights of the processor's penalties by name; 1 if not named")
 
     device: str = option("auto", "auto (a GPU if there is one), cpu or cuda")
     precision: str = option("float32", "float32, float64, or mixed: bfloat16, float16 (with a loss scaler)")
@@ -53,7 +53,7 @@ class TrainerConfig:
     val_samples: int = option(64, "samples a validation size")
     val_sizes: tuple[int, ...] = option((), "validation sizes; none is the largest training size")
     eval_sizes: tuple[int, ...] = option((16, 32, 64), "sizes at which the best weights are scored")
-    eval_distributions: tuple[str, ...] = option((), "distributions on which they are scored; none is the task's default")
+    eval_distributions: tuple[str, ...] = option((), "distributions of that table; none is the task's default")
     eval_samples: int = option(64, "graphs a cell of that table")
     eval_batch_size: int = option(32, "samples a batch of validation and scoring; fewer where memory needs it")
     eval_layout: str = option("", "layout of validation and scoring; the training layout if not given")

@@ -1,0 +1,158 @@
+"""Scores of decided predictions, as plain sums that add up over batches and processes.
+
+Source: the CLRS benchmark's evaluation (Veličković et al., ICML 2022, section 3): F1 of masks, pooled over the whole
+split; accuracy of mask_one, classes and pointers; mean squared error of scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from tasks.batch import Batch
+from tasks.spec import Location, Probe, Spec, Type
+from trainers.losses import Term, entries_of, output_terms
+from zoo.reasoner import Prediction
+from zoo.topology import Topology
+
+# What is summed of each probe: entries, right ones, squared errors, true and false positives, false negatives.
+FIELDS = ("entries", "right", "squared_error", "true_positives", "false_positives", "false_negatives")
+
+
+class Tally:
+    """Sums over the outputs of any number of batches of one task.
+
+    Attributes:
+        spec: of the task.
+        sums: float64 `[6]` by output name, in the order of `FIELDS`.
+        graphs: float64 `[2]`: how many graphs, and how many of them exactly right.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        """Start from nothing."""
+        self.spec = spec
+        self.sums: dict[str, Float[Tensor, " fields"]] = {p.name: _zeros(len(FIELDS)) for p in spec.outputs}
+        self.graphs = _zeros(2)
+
+    def add(self, batch: Batch, prediction: Prediction) -> None:
+        """Add the outputs of a batch. Nothing waits for a GPU here; reading the result does."""
+        topology, values = prediction.topology, prediction.values
+        wrong = torch.zeros(batch.batch_size, dtype=torch.bool, device=topology.node_mask().device)
+        for term in output_terms(batch, topology):
+            term, value = _aligned(term, values[term.probe.name])
+            sums = _sums(term, value)
+            self.sums[term.probe.name] = self.sums[term.probe.name].to(sums.device) + sums
+            if term.probe.type is not Type.SCALAR:
+                wrong = wrong | _wrong_graphs(term, value, topology)
+        counts = torch.stack([torch.ones_like(wrong).sum(), (~wrong).sum()]).double()
+        self.graphs = self.graphs.to(counts.device) + counts
+
+    def flat(self) -> Float[Tensor, " sums"]:
+        """All sums in one vector on the CPU, to be added to that of another process."""
+        return torch.cat([*self.sums.values(), self.graphs]).cpu()
+
+    def load_flat(self, flat: Float[Tensor, " sums"]) -> None:
+        """Replace all sums by those of a vector made by `flat`."""
+        *parts, self.graphs = flat.split([len(FIELDS)] * len(self.sums) + [2])
+        self.sums = dict(zip(self.sums, parts, strict=True))
+
+    def result(self) -> dict[str, Any]:
+        """Scores.
+
+        Returns:
+            `score`: mean over outputs, see `probe_score`; scalars only count where there is nothing else, and then
+            with their sign turned, so that higher is better. `exact`: share of graphs in which every output but
+            scalars is right. `graphs`: how many. `probes`: by name, `score`, `accuracy` and, for masks,
+            `wrong_per_graph`, the mean number of wrong bits.
+        """
+        graphs, exact = self.graphs.tolist()
+        probes = {}
+        for probe in self.spec.outputs:
+            sums = dict(zip(FIELDS, self.sums[probe.name].tolist(), strict=True))
+            entry = {"score": probe_score(probe, sums)}
+            if probe.type is not Type.SCALAR:
+                entry["accuracy"] = _ratio(sums["right"], sums["entries"])
+            if probe.type is Type.MASK:
+                entry["wrong_per_graph"] = _ratio(sums["entries"] - sums["right"], graphs)
+            probes[probe.name] = entry
+        discrete = [probes[p.name]["score"] for p in self.spec.outputs if p.type is not Type.SCALAR]
+        scores = discrete or [-entry["score"] for entry in probes.values()]
+        return {
+            "score": sum(scores) / len(scores),
+            "exact": _ratio(exact, graphs) if discrete else float("nan"),
+            "graphs": int(graphs),
+            "probes": probes,
+        }
+
+
+def probe_score(probe: Probe, sums: Mapping[str, float]) -> float:
+    """A probe's score from its sums: F1 of a mask, mean squared error of a scalar, accuracy of the rest.
+
+    Precision and recall are 1 where they are undefined, as in CLRS.
+    """
+    if probe.type is Type.SCALAR:
+        return _ratio(sums["squared_error"], sums["entries"])
+    if probe.type is not Type.MASK:
+        return _ratio(sums["right"], sums["entries"])
+    found = sums["true_positives"]
+    precision = _ratio(found, found + sums["false_positives"], undefined=1.0)
+    recall = _ratio(found, found + sums["false_negatives"], undefined=1.0)
+    return _ratio(2 * precision * recall, precision + recall, undefined=0.0)
+
+
+def _ratio(part: float, whole: float, undefined: float = float("nan")) -> float:
+    return part / whole if whole else undefined
+
+
+def _zeros(size: int) -> Tensor:
+    return torch.zeros(size, dtype=torch.float64)
+
+
+def _aligned(term: Term, value: Tensor) -> tuple[Term, Tensor]:
+    """A streamed output on as many steps as its target has; steps that the model did not take are wrong."""
+    steps = term.target.shape[0]
+    if not term.timed or value.shape[0] == steps:
+        return term, value
+    missing = max(steps - value.shape[0], 0)
+    padding = (~(term.target[steps - missing :] > 0)).to(value.dtype)
+    return term, torch.cat([value[:steps], padding])
+
+
+def _sums(term: Term, value: Shaped[Tensor, "*target"]) -> Float[Tensor, " fields"]:
+    """Sums of one output, in the order of `FIELDS`."""
+    valid, zero = term.valid, torch.zeros((), dtype=torch.float64, device=value.device)
+    if term.probe.type is Type.SCALAR:
+        error = torch.where(valid, value.double() - term.target.double(), 0.0).square().sum()
+        return torch.stack([valid.sum().double(), zero, error, zero, zero, zero])
+    if term.probe.type is not Type.MASK:
+        right = (valid & (value == term.target)).sum().double()
+        return torch.stack([valid.sum().double(), right, zero, zero, zero, zero])
+    said, true = value > 0, term.target > 0
+    cases = [valid, valid & (said == true), zero, said & true & valid, said & ~true & valid, ~said & true & valid]
+    return torch.stack([case.sum().double() for case in cases])
+
+
+def _wrong_graphs(term: Term, value: Tensor, topology: Topology) -> Tensor:
+    """True for graphs with a wrong entry in this output."""
+    equal = (value > 0) == (term.target > 0) if term.probe.type is Type.MASK else value == term.target
+    wrong = term.valid & ~equal
+    if term.timed:
+        wrong = wrong.any(0)
+    if term.probe.channels > 1:
+        wrong = wrong.any(-1)
+    location = entries_of(term.probe)
+    amount = wrong.to(torch.get_default_dtype())[..., None]
+    if location is Location.EDGE:
+        amount = topology.complete().aggregate(amount, "max") if _square(wrong) else topology.aggregate(amount, "max")
+    if location is not Location.GRAPH:
+        amount = topology.pool(amount, "max")
+    return amount.squeeze(-1) > 0
+
+
+def _square(edges: Tensor) -> bool:
+    """Whether edge values stand for every pair of nodes, joined or not."""
+    return edges.dim() > 1
