@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from tasks.registry import near, option
-from tasks.spec import Location, Probe, Spec
+from tasks.spec import Location, Probe, Spec, Type
 from zoo.decoders import Sizes, make_decoder
 from zoo.encoders import Encoder, RawEncoder
 from zoo.processor import Processor

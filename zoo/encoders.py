@@ -8,7 +8,7 @@ one-hot rows on edges, graph probes on graphs. All maps to one location are one 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 import torch
 import torch.nn.functional as F
@@ -111,7 +111,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.size = size
         self.probes = spec.inputs + (spec.hints if hints else ())
-        self.linears = nn.ModuleDict()
+        self.linears: MutableMapping[str, nn.Linear] = nn.ModuleDict()  # type: ignore[assignment]
         for probe in self.probes:
             layer = linear(width(probe, both_ways=both_ways), size)
             if scalar_init == "xavier_on_scalars" and probe.stage is Stage.HINT and probe.type is Type.SCALAR:

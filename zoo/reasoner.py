@@ -1,8 +1,8 @@
 """Encode, process, decode: a processor unrolled over the steps of an algorithm.
 
-Source: Veličković et al., ICML 2022 (CLRS), section 4; Ibarz et al., LoG 2022, sections 3.1 and 3.2. What the two papers
-fix, `ReasonerConfig` leaves open. A processor that declares heads may predict some hints itself; a bound head stands in
-for the decoder of its probe in loss, score and feedback.
+Source: Veličković et al., ICML 2022 (CLRS), section 4; Ibarz et al., LoG 2022, sections 3.1 and 3.2. What the two
+papers fix, `ReasonerConfig` leaves open. A processor that declares heads may predict some hints itself; a bound head
+stands in for the decoder of its probe in loss, score and feedback.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Reasoner(nn.Module):
             processor: any processor of the zoo.
             config: how it is unrolled.
             bind: for each task, which probe each of the processor's heads and asks stands for; by default the only
-                probe of its location and type, and none if there are several.
+                hint (for asks, input) of its location and type, and none if there are several.
 
         Raises:
             ValueError: the processor cannot do a task, or a binding names what is not there.
@@ -54,7 +54,7 @@ class Reasoner(nn.Module):
         for one in specs:
             check(one, processor, layout=None)
             given = (bind or {}).get(one.task, {})
-            heads = bound_probes(one, processor.heads, given, one.hints or one.outputs)
+            heads = bound_probes(one, processor.heads, given, one.hints)
             asks = bound_probes(one, processor.asks, given, one.inputs)
             unknown = set(given) - set(processor.heads) - set(processor.asks)
             if unknown:

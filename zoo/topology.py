@@ -11,8 +11,8 @@ go to the lowest (receiver, sender).
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -439,13 +439,13 @@ class SparseTopology(Topology):
         return cls(torch.stack([unique % total, unique // total]), sizes, origin=origin)
 
     @classmethod
-    def from_networkx(cls, graphs: nx.Graph | Iterable[nx.Graph]) -> SparseTopology:
+    def from_networkx(cls, graphs: nx.Graph | Sequence[nx.Graph]) -> SparseTopology:
         """One networkx graph, or several as a batch; nodes in each graph's own order.
 
         `extend(values)` takes one value for each edge of `graph.edges`, in that order, and for an undirected graph
         puts it on the direction that networkx lists.
         """
-        listed = [graphs] if hasattr(graphs, "adj") else list(graphs)
+        listed: list[Any] = list(graphs) if isinstance(graphs, list | tuple) else [graphs]
         columns: list[tuple[int, int]] = []
         sizes: list[int] = []
         for graph in listed:
