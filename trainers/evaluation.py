@@ -1,0 +1,224 @@
+"""Scoring a model on a ladder of sizes, by held-out samples and with its own hints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from tasks.spec import Location
+from tasks.task import Task
+from trainers.data import share, stream_seed
+from trainers.distributed import Processes
+from trainers.metrics import Tally
+from zoo.processor import Processor
+
+# Memory that one batch of an evaluation may take, by the estimate of `samples_at_once`.
+MEMORY_BYTES = 2 * 2**30
+# Edge latents alive at once in a dense step without gradients: messages, their sum and two temporaries.
+_EDGE_TENSORS = 4
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Scores of one task at one size of one distribution.
+
+    Attributes:
+        task: registry name.
+        distribution: of the inputs; several mixed are joined by `+`.
+        size: as passed to the task's sampler.
+        graphs: how many were scored.
+        score: mean over outputs of each one's score; higher is better.
+        exact: share of graphs in which every output is right; NaN where all outputs are scalars.
+        probes: `score`, `accuracy` and, for masks, `wrong_per_graph`, by output.
+    """
+
+    task: str
+    distribution: str
+    size: int
+    graphs: int
+    score: float
+    exact: float
+    probes: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores over tasks, distributions and sizes; a sequence of cells with views of them."""
+
+    cells: tuple[Cell, ...] = field(default=())
+
+    COLUMNS = ("task", "distribution", "n", "graphs", "score", "exact")
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.cells)
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        return Evaluation(self.cells + other.cells)
+
+    def cell(self, *, size: int, distribution: str | None = None, task: str | None = None) -> Cell:
+        """One cell; the first task and distribution by default.
+
+        Raises:
+            KeyError: it was not evaluated.
+        """
+        for cell in self.cells:
+            if cell.size == size and distribution in (None, cell.distribution) and task in (None, cell.task):
+                return cell
+        raise KeyError(f"no scores for task {task}, distribution {distribution}, size {size}")
+
+    @property
+    def score(self) -> float:
+        """Mean score over all cells."""
+        return sum(cell.score for cell in self.cells) / len(self.cells)
+
+    def rows(self) -> list[list[Any]]:
+        """One row a cell, under `COLUMNS`."""
+        return [[c.task, c.distribution, c.size, c.graphs, c.score, c.exact] for c in self.cells]
+
+    def as_dict(self) -> list[dict[str, Any]]:
+        """Plain data, every probe included."""
+        return [
+            {
+                "task": c.task,
+                "distribution": c.distribution,
+                "n": c.size,
+                "graphs": c.graphs,
+                "score": c.score,
+                "exact": c.exact,
+                "probes": {name: dict(values) for name, values in c.probes.items()},
+            }
+            for c in self.cells
+        ]
+
+    def metrics(self, prefix: str = "ood") -> dict[str, float]:
+        """Named values: `ood/score/DISTRIBUTION/n=64`, `ood/exact/…`, and `ood/score/n=64` of the first distribution.
+
+        With several tasks the task's name comes before the distribution's, and `ood/score/n=64` is the tasks' mean.
+        """
+        tasks = list(dict.fromkeys(cell.task for cell in self.cells))
+        values: dict[str, float] = {}
+        first: dict[tuple[str, int], list[float]] = {}
+        leading = {task: next(c.distribution for c in self.cells if c.task == task) for task in tasks}
+        for cell in self.cells:
+            where = cell.distribution if len(tasks) == 1 else f"{cell.task}/{cell.distribution}"
+            values[f"{prefix}/score/{where}/n={cell.size}"] = cell.score
+            if not math.isnan(cell.exact):
+                values[f"{prefix}/exact/{where}/n={cell.size}"] = cell.exact
+            if cell.distribution == leading[cell.task]:
+                first.setdefault(("score", cell.size), []).append(cell.score)
+                first.setdefault(("exact", cell.size), []).append(cell.exact)
+        for (name, size), numbers in first.items():
+            mean = sum(numbers) / len(numbers)
+            if not math.isnan(mean):
+                values[f"{prefix}/{name}/n={size}"] = mean
+        return values
+
+
+def evaluate(
+    model: nn.Module,
+    task: Task | Sequence[Task],
+    *,
+    sizes: Sequence[int] = (16, 32, 64),
+    distributions: Sequence[str] | None = None,
+    samples: int = 64,
+    seed: int = 0,
+    split: str = "test",
+    batch_size: int = 32,
+    layout: str = "dense",
+    mixed: bool = False,
+    precision: str = "float32",
+    processes: Processes | None = None,
+) -> Evaluation:
+    """Score a model with its own hints on held-out samples.
+
+    Args:
+        model: a `Reasoner`; it comes back in the mode (training or not) that it was in.
+        task: what it is scored on; several one after another.
+        sizes: sizes of the ladder.
+        distributions: of the inputs; the task's default if None.
+        samples: graphs a cell.
+        seed: of the held-out stream, which no training run shares, whatever its seed.
+        split: `"test"` or `"val"`, two separate streams.
+        batch_size: samples at once; fewer where the graphs are large, see `samples_at_once`.
+        layout: of the batches.
+        mixed: whether the distributions are mixed in one cell instead of having one each.
+        precision: `"bfloat16"` or `"float16"` runs the model in mixed precision.
+        processes: that share the work; each gets all scores.
+
+    Returns:
+        A cell for each task, distribution and size.
+
+    Raises:
+        ValueError: a size below the task's minimum, an unknown distribution or layout.
+    """
+    processes = processes or Processes()
+    tasks = [task] if isinstance(task, Task) else list(task)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    stream = stream_seed(seed, split)
+    tallies = []
+    with _evaluating(model), torch.inference_mode(), autocast(device, precision):
+        for one in tasks:
+            names = list(distributions or one.distributions[:1])
+            for kinds in [names] if mixed else [[name] for name in names]:
+                for size in sizes:
+                    at_once = samples_at_once(model, one, size, batch_size, layout)
+                    tally = Tally(one.spec)
+                    low, high = share(samples, processes.rank, processes.world)
+                    for index in range(low, high, at_once):
+                        batch = one.sample(
+                            seed=stream,
+                            batch_size=min(at_once, high - index),
+                            size=size,
+                            index=index,
+                            distribution=kinds,
+                            layout=layout,
+                        ).to(device, non_blocking=True)
+                        tally.add(batch, model(batch))
+                    tallies.append((one.name, "+".join(kinds), size, tally))
+    if processes.world > 1:
+        flat = processes.sum_vector(torch.cat([tally.flat() for *_, tally in tallies]))
+        parts = flat.split([tally.flat().numel() for *_, tally in tallies])
+        for (*_, tally), part in zip(tallies, parts, strict=True):
+            tally.load_flat(part)
+    return Evaluation(tuple(Cell(name, kind, size, **tally.result()) for name, kind, size, tally in tallies))
+
+
+def samples_at_once(model: nn.Module, task: Task, size: int, batch_size: int, layout: str) -> int:
+    """How many samples of a size fit `MEMORY_BYTES`, at least 1 and at most `batch_size`.
+
+    A dense step holds a few `[N, N, hidden]` tensors a sample; sparse graphs are taken as they come.
+    """
+    processor = next((m for m in model.modules() if isinstance(m, Processor)), None)
+    if layout == "sparse" or processor is None:
+        return batch_size
+    probe = task.sample(size=size, batch_size=1)
+    nodes, spec = int(probe.sizes.max()), task.spec
+    if not spec.has_edges and processor.adjacency == "none":
+        return batch_size
+    frames = sum(p.location is Location.EDGE or p.is_pointer for p in spec.hints) * probe.num_steps
+    a_sample = 4 * nodes**2 * (_EDGE_TENSORS * processor.hidden_size + frames)
+    return max(1, min(batch_size, MEMORY_BYTES // a_sample))
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Mixed precision where `precision` asks for it."""
+    mixed = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    return torch.autocast(device.type, dtype=mixed or torch.bfloat16, enabled=mixed is not None)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, every module's own mode restored at the end."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
