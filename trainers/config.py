@@ -376,7 +376,7 @@ def _hydra_compose(
 def _settle_layout(config: Config) -> Config:
     """The config in the dense layout where the task's preferred one does not go with the processor."""
     import tasks
-    from zoo.reasoner import check
+    from zoo.binding import check
 
     processor = _entry("processor", config.processor.name).cls(config.processor.options)
     try:
@@ -420,7 +420,7 @@ def _entry(group: str, name: str) -> Entry:
 def _schema(group: str) -> type:
     """The dataclass of a group that has but one."""
     if group == "reasoner":
-        from zoo.reasoner import ReasonerConfig
+        from zoo.codec import ReasonerConfig
 
         return ReasonerConfig
     return TrainerConfig if group == "trainer" else LoggerConfig

@@ -126,7 +126,7 @@ def _registry(kind: str) -> Any:
 def _fits(processor: Any, task: Any) -> tuple[list[str], list[str]]:
     """Layouts in which a pair builds, and why the others are refused."""
     from zoo import Reasoner
-    from zoo.reasoner import check
+    from zoo.binding import check
 
     try:
         Reasoner(task.spec, processor)
@@ -189,7 +189,9 @@ def _probes(entry: Entry) -> list[str]:
             "one value a step" if probe.streamed else "",
             "position" if probe.positional else "",
         ]
-        rows.append([probe.name, str(probe.stage), str(probe.location), str(probe.type), ", ".join(filter(None, notes))])
+        rows.append(
+            [probe.name, str(probe.stage), str(probe.location), str(probe.type), ", ".join(filter(None, notes))]
+        )
     return [
         _columns(rows),
         "",
@@ -234,4 +236,6 @@ def _yes(value: bool) -> str:
 def _columns(rows: list[list[str]]) -> str:
     """Rows in aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

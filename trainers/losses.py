@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from tasks.batch import Batch
 from tasks.spec import Location, Probe, Stage, Type
 from zoo.decoders import candidates, cyclic
-from zoo.reasoner import Prediction, topology_of
+from zoo.prediction import Prediction
 from zoo.topology import Topology
+from zoo.unroll import topology_of
 
 PENALTY = "penalty:"
 HEAD = ":head"

@@ -38,7 +38,7 @@ class UsageError(ValueError):
         if isinstance(error, cls):
             return error
         message = _one_line(str(error)) or type(error).__name__
-        for mark in ("; did you mean", "; choices:", "; "):
+        for mark in ("; did you mean", "; choices:"):
             head, found, tail = message.partition(mark)
             if found:
                 message, remedy = head, mark.removeprefix("; ") + tail

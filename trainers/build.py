@@ -1,0 +1,125 @@
+"""From a config to what is trained: tasks and a Reasoner, with every mismatch found before the first step."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import tasks
+import zoo
+from tasks.task import Task
+from trainers.config import Config
+from trainers.usage import UsageError, unknown
+from zoo.binding import check
+from zoo.encoders import raw_width
+from zoo.reasoner import Reasoner
+
+
+class Built(NamedTuple):
+    """What a config describes.
+
+    Attributes:
+        model: the Reasoner.
+        tasks: in the config's order.
+    """
+
+    model: Reasoner
+    tasks: list[Task]
+
+
+def build(config: Config) -> Built:
+    """Make tasks and model; parameters are drawn from the config's seed.
+
+    Raises:
+        UsageError: task, processor, sizes, layout or distributions do not go together.
+    """
+    import torch
+
+    made = build_tasks(config)
+    torch.manual_seed(config.settings.seed)
+    entry = zoo.describe(config.processor.name)
+    options = config.processor.options
+    if config.reasoner.encoder == "raw" and options.input_size is None:
+        options = dataclasses.replace(options, input_size=_raw_width(config, made))
+    explain = f"`zoo show processor {entry.name}` and `zoo show task {config.tasks[0].name}` tell what they can do"
+    try:
+        processor = entry.cls(options)
+        for task in made:
+            for layout in {config.trainer.layout, config.trainer.scoring_layout}:
+                check(task.spec, processor, layout=layout)
+        specs = [task.spec for task in made]
+        model = Reasoner(specs, processor, config=config.reasoner, bind=config.settings.bind)
+    except ValueError as error:
+        raise UsageError.of(error, remedy=explain) from error
+    if config.processor.frozen:
+        processor.requires_grad_(False)
+    return Built(model, made)
+
+
+def build_tasks(config: Config) -> list[Task]:
+    """The tasks, and that they can be sampled as the config asks.
+
+    Raises:
+        UsageError: a size below a task's minimum, a distribution or a layout that it lacks.
+    """
+    made = []
+    for choice in config.tasks:
+        try:
+            made.append(tasks.describe(choice.name).cls(choice.options))
+        except ValueError as error:
+            raise UsageError.of(error, remedy=f"`zoo show task {choice.name}` explains its options") from error
+    trainer = config.trainer
+    for task in made:
+        for name in ("sizes", "val_sizes", "eval_sizes"):
+            check_sizes(task, getattr(trainer, name), f"trainer.{name}")
+        for name in ("distributions", "eval_distributions"):
+            check_distributions(task, getattr(trainer, name), f"trainer.{name}")
+        for name in ("layout", "eval_layout"):
+            layout = getattr(trainer, name)
+            if layout and layout not in task.layouts:
+                raise UsageError(
+                    f"trainer.{name}: task {task.name} has no {layout} layout",
+                    f"choices: {', '.join(sorted(task.layouts))}",
+                )
+    return made
+
+
+def check_sizes(task: Task, sizes: Any, where: str) -> None:
+    """Refuse sizes below a task's minimum."""
+    for size in sizes:
+        if size < task.min_size:
+            raise UsageError(
+                f"{where}: {size} is below the smallest size of task {task.name}", f"the smallest is {task.min_size}"
+            )
+
+
+def check_distributions(task: Task, names: Any, where: str) -> None:
+    """Refuse distributions that a task does not have."""
+    for name in names:
+        if name not in task.distributions:
+            raise unknown(f"distribution of task {task.name} in {where}", name, task.distributions)
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What a checkpoint must agree with to be resumed or scored: everything that shapes the model."""
+    tree = config.tree()
+    return {
+        "processor": {key: value for key, value in tree["processor"].items() if key not in ("weights", "frozen")},
+        "task": tree["task"],
+        "reasoner": tree["reasoner"],
+        "bind": tree["bind"],
+        "spec": [task.spec.as_dict() for task in build_tasks(config)],
+    }
+
+
+def _raw_width(config: Config, made: list[Task]) -> int:
+    """The width that all tasks give the processor without encoders."""
+    ordered = zoo.describe(config.processor.name).cls.ordered
+    try:
+        widths = {task.name: raw_width(task.spec, ordered=ordered) for task in made}
+    except ValueError as error:
+        raise UsageError.of(error, where="reasoner.encoder") from error
+    if len(set(widths.values())) > 1:
+        told = ", ".join(f"{name} {width}" for name, width in widths.items())
+        raise UsageError("reasoner.encoder: without encoders all tasks must be equally wide", f"channels: {told}")
+    return next(iter(widths.values()))

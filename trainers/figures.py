@@ -1,0 +1,206 @@
+"""Figures of runs: scores against size, a memory's weightings over time, predicted pointers beside true ones.
+
+Drawn on matplotlib's `Figure` alone, without pyplot: no window, no global state. Colours are those of Okabe and Ito
+(2008), which the colour-blind tell apart; markers tell lines apart in grey as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_GREY = "#666666"
+
+
+class Line(NamedTuple):
+    """One line of a figure.
+
+    Attributes:
+        label: in the legend.
+        sizes: x, ascending.
+        values: y.
+        spread: half height of the band around it, or None for no band.
+        colour: position in `COLOURS`.
+        control: drawn dashed and hollow.
+    """
+
+    label: str
+    sizes: Sequence[int]
+    values: Sequence[float]
+    spread: Sequence[float] | None = None
+    colour: int = 0
+    control: bool = False
+
+
+class Panel(NamedTuple):
+    """One set of axes: a title, the meaning of y, its lines."""
+
+    title: str
+    y_label: str
+    lines: Sequence[Line]
+    share: bool = True
+
+
+def size_figure(panels: Sequence[Panel], path: Path, *, title: str, trained_to: int | None, note: str = "") -> Path:
+    """Draw score against size, a panel for each measure or distribution.
+
+    Args:
+        panels: from left to right.
+        path: of the PNG.
+        title: above all.
+        trained_to: largest training size, marked by a vertical line; None for no line.
+        note: after the title.
+
+    Returns:
+        `path`.
+    """
+    figure = _figure(1.0 + 4.2 * len(panels), 4.2)
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for panel, ax in zip(panels, axes, strict=True):
+        _draw_panel(ax, panel, trained_to)
+    handles: dict[str, Any] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=min(len(handles), max(2 * len(panels) - 1, 2)),
+        frameon=False,
+    )
+    figure.suptitle(" · ".join(filter(None, [title, note])), fontsize=12)
+    return _save(figure, path)
+
+
+def weighting_figure(weightings: Mapping[str, Any], path: Path, *, title: str) -> Path:
+    """Draw how the heads of a memory attend to its slots as tokens go by.
+
+    Args:
+        weightings: arrays `[time, slots]` by the name of the head.
+        path: of the PNG.
+        title: above all.
+
+    Returns:
+        `path`.
+    """
+    longest = max(len(each) for each in weightings.values())
+    figure = _figure(min(max(5.0, 0.14 * longest + 2), 14.0), 0.8 + 2.1 * len(weightings))
+    axes = figure.subplots(len(weightings), 1, squeeze=False, sharex=True)[:, 0]
+    picture = None
+    for (name, values), ax in zip(weightings.items(), axes, strict=True):
+        picture = ax.imshow(
+            values.T, aspect="auto", origin="lower", interpolation="nearest", cmap="viridis", vmin=0, vmax=1
+        )
+        ax.set_ylabel("slot")
+        ax.set_title(name, fontsize=10, loc="left")
+    axes[-1].set_xlabel("token")
+    if picture is not None:
+        figure.colorbar(picture, ax=list(axes), label="weight", shrink=0.9)
+    figure.suptitle(title, fontsize=11)
+    return _save(figure, path)
+
+
+def pointer_figure(probabilities: Any, truth: Any, path: Path, *, title: str) -> Path:
+    """Draw where every node of one graph points, beside where it should.
+
+    Args:
+        probabilities: `[node, candidate]`.
+        truth: the right candidate of each node, `[node]`.
+        path: of the PNG.
+        title: above all.
+
+    Returns:
+        `path`.
+    """
+    nodes = len(truth)
+    figure = _figure(5.4, 4.8)
+    ax = figure.subplots()
+    picture = ax.imshow(probabilities, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    right = probabilities.argmax(1) == truth
+    for mark, chosen, colour in (("right", right, "white"), ("wrong", ~right, COLOURS[1])):
+        rows = [node for node in range(nodes) if chosen[node]]
+        ax.scatter(
+            [truth[node] for node in rows],
+            rows,
+            s=max(20.0, 1400 / nodes),
+            facecolors="none",
+            edgecolors=colour,
+            linewidths=1.5,
+            label=f"true pointer, predicted {mark} ({len(rows)})",
+        )
+    ax.set_xlabel("points to node")
+    ax.set_ylabel("node")
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=1, frameon=True, facecolor="#808080", labelcolor="white"
+    )
+    figure.colorbar(picture, ax=ax, label="predicted probability")
+    figure.suptitle(title, fontsize=11)
+    return _save(figure, path)
+
+
+def _draw_panel(ax: Axes, panel: Panel, trained_to: int | None) -> None:
+    """Lines over sizes on a logarithmic axis whose ticks are the sizes."""
+    sizes = sorted({size for line in panel.lines for size in line.sizes})
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.minorticks_off()
+    if panel.share:
+        ax.set_ylim(-0.03, 1.03)
+        ax.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    ax.grid(True, color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    if trained_to is not None:
+        ax.axvline(trained_to, color=_GREY, linewidth=1, linestyle=":")
+        left = trained_to < sizes[-1]
+        ax.text(
+            trained_to,
+            0.02,
+            " trained to here" if left else "trained to here ",
+            transform=ax.get_xaxis_transform(),
+            ha="left" if left else "right",
+            fontsize=8,
+            color=_GREY,
+        )
+    for line in panel.lines:
+        colour = COLOURS[line.colour % len(COLOURS)]
+        ax.plot(
+            line.sizes,
+            line.values,
+            color=colour,
+            marker=MARKERS[line.colour % len(MARKERS)],
+            markersize=5,
+            linewidth=1.2 if line.control else 1.8,
+            linestyle="--" if line.control else "-",
+            markerfacecolor="white" if line.control else colour,
+            label=line.label,
+            clip_on=False,
+            zorder=2 if line.control else 3,
+        )
+        if line.spread is not None and any(line.spread):
+            low = [value - spread for value, spread in zip(line.values, line.spread, strict=True)]
+            high = [value + spread for value, spread in zip(line.values, line.spread, strict=True)]
+            ax.fill_between(line.sizes, low, high, color=colour, alpha=0.18, linewidth=0)
+    ax.set_title(panel.title, fontsize=11)
+    ax.set_xlabel("size n")
+    ax.set_ylabel(panel.y_label)
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=130, layout="constrained")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    """Write the PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path
