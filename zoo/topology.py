@@ -112,7 +112,7 @@ class Topology(abc.ABC):
         """1 on the edge from each node to the node that it points to, 0 on the others."""
 
     @abc.abstractmethod
-    def at_pointer(self, edges: Shaped[Tensor, "*edges"], pointer: Int[Tensor, "*nodes"]) -> Shaped[Tensor, "*nodes"]:
+    def at_pointer(self, edges: Shaped[Tensor, "*edges"], pointer: Int[Tensor, "*nodes"]) -> Shaped[Tensor, "..."]:
         """Each node's value on the edge that comes from the node that it points to."""
 
     @abc.abstractmethod
@@ -277,7 +277,7 @@ class DenseTopology(Topology):
             hot = hot & self._node_mask[..., None]
         return hot.to(torch.get_default_dtype())
 
-    def at_pointer(self, edges: Shaped[Tensor, "*edges"], pointer: Int[Tensor, "*nodes"]) -> Shaped[Tensor, "*nodes"]:
+    def at_pointer(self, edges: Shaped[Tensor, "*edges"], pointer: Int[Tensor, "*nodes"]) -> Shaped[Tensor, "..."]:
         index = _trailing(pointer.long().unsqueeze(1), edges).expand(-1, 1, -1, *edges.shape[3:])
         return edges.gather(1, index).squeeze(1)
 
@@ -555,7 +555,7 @@ class SparseTopology(Topology):
     def one_hot(self, pointer: Int[Tensor, "*nodes"]) -> Float[Tensor, "*edges"]:
         return (self.edge_index[1] == self.senders(self._global(pointer))).to(torch.get_default_dtype())
 
-    def at_pointer(self, edges: Shaped[Tensor, "*edges"], pointer: Int[Tensor, "*nodes"]) -> Shaped[Tensor, "*nodes"]:
+    def at_pointer(self, edges: Shaped[Tensor, "*edges"], pointer: Int[Tensor, "*nodes"]) -> Shaped[Tensor, "..."]:
         own = torch.arange(self.num_nodes, device=pointer.device)
         return edges.index_select(0, self.edge_id(self._global(pointer), own)[0])
 
