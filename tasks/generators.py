@@ -27,6 +27,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _WEIGHT_FLOOR = 1e-3  # the CLRS samplers add it under the root so that no weight underflows to "no edge"
+_LOW_HALF = 0xFFFFFFFF
 _CLRS_P = 0.5  # Bernoulli parameter of the CLRS graph samplers
 
 
@@ -96,15 +97,21 @@ def choices(seed, index, counts, purpose):
 def positions(seed, index, sizes, starts, width, random):
     """Node positions, written at `starts` of a row of `width`: arange(n) / n, or n sorted draws from U[0, 1)."""
     out = np.zeros(width, np.float32)
+    sums = np.empty(width)
     stream = np.empty(1, np.uint64)
     for b in range(len(sizes)):
         n = sizes[b]
         first = starts[b]
         if random:
+            # Sorted uniforms in linear time: partial sums of n + 1 exponentials over their total (Devroye, 1986, V.3).
             _start(stream, seed, index[b], POSITION)
+            total = 0.0
             for i in range(n):
-                out[first + i] = np.float32(_uniform(stream))
-            out[first : first + n].sort()
+                total -= math.log(1.0 - _uniform(stream))
+                sums[i] = total
+            total -= math.log(1.0 - _uniform(stream))
+            for i in range(n):
+                out[first + i] = np.float32(sums[i] / total)
         else:
             for i in range(n):
                 out[first + i] = np.float32(i / n)
@@ -152,15 +159,29 @@ def distinct_pairs(seed, index, sizes, counts, rows):
 
 
 @kernel
+def _pair(i, j):
+    """An edge as one integer, so that lists of edges are flat."""
+    return (np.int64(i) << 32) | np.int64(j)
+
+
+@kernel
+def _grown(array, count, capacity):
+    """The first `count` entries in a longer array."""
+    longer = np.empty(capacity, array.dtype)
+    for k in range(count):
+        longer[k] = array[k]
+    return longer
+
+
+@kernel
 def _squared_edges(stream, n, p):
     """Pairs i <= j of the elementwise product of an iid Bernoulli(p) matrix and its transpose."""
-    pairs = np.empty((n * (n + 1) // 2, 2), np.int32)
+    pairs = np.empty(n * (n + 1) // 2, np.int64)
     count = 0
     for i in range(n):
         for j in range(i, n):
             if _uniform(stream) < (p if i == j else p * p):
-                pairs[count, 0] = i
-                pairs[count, 1] = j
+                pairs[count] = _pair(i, j)
                 count += 1
     return pairs[:count]
 
@@ -168,38 +189,27 @@ def _squared_edges(stream, n, p):
 @kernel
 def _erdos_renyi_edges(stream, n, p):
     """Pairs i < j, each with probability p, in time linear in their number (Batagelj and Brandes, 2005)."""
-    if p >= 1.0:
-        pairs = np.empty((n * (n - 1) // 2, 2), np.int32)
-        count = 0
-        for j in range(n):
-            for i in range(j):
-                pairs[count, 0] = i
-                pairs[count, 1] = j
-                count += 1
-        return pairs
-    pairs = np.empty((int(p * n * (n - 1) * 0.6) + 16, 2), np.int32)
+    pairs = np.empty(int(p * n * (n - 1) * 0.6) + 16, np.int64)
     if p <= 0.0:
         return pairs[:0]
     count = 0
-    scale = 1.0 / math.log(1.0 - p)
     i, j = -1, 1
-    while True:
+    scale = 1.0 / math.log(1.0 - p) if p < 1.0 else 0.0  # p = 1 skips nothing
+    while n > 1:
         gap = math.log(1.0 - _uniform(stream)) * scale  # 1 - U is in (0, 1]
-        if gap >= n * n:  # also where rounding made it infinite
-            return pairs[:count]
+        if gap >= n * n:
+            break
         i += 1 + int(gap)
-        while i >= j:
+        while i >= j and j < n:
             i -= j
             j += 1
-            if j >= n:
-                return pairs[:count]
+        if j >= n:
+            break
         if count == len(pairs):
-            longer = np.empty((2 * count, 2), np.int32)
-            longer[:count] = pairs
-            pairs = longer
-        pairs[count, 0] = i
-        pairs[count, 1] = j
+            pairs = _grown(pairs, count, 2 * count)
+        pairs[count] = _pair(i, j)
         count += 1
+    return pairs[:count]
 
 
 @kernel
@@ -210,16 +220,14 @@ def _grid_edges(n):
         side -= 1
     while (side + 1) * (side + 1) <= n:
         side += 1
-    pairs = np.empty((2 * n, 2), np.int32)
+    pairs = np.empty(2 * n, np.int64)
     count = 0
     for i in range(n):
         if (i + 1) % side != 0 and i + 1 < n:
-            pairs[count, 0] = i
-            pairs[count, 1] = i + 1
+            pairs[count] = _pair(i, i + 1)
             count += 1
         if i + side < n:
-            pairs[count, 0] = i
-            pairs[count, 1] = i + side
+            pairs[count] = _pair(i, i + side)
             count += 1
     return pairs[:count]
 
@@ -227,10 +235,9 @@ def _grid_edges(n):
 @kernel
 def _parent_edges(stream, n, recursive):
     """Edges of a random recursive tree (parent uniform among earlier nodes), or of a path."""
-    pairs = np.empty((n - 1, 2), np.int32)
+    pairs = np.empty(n - 1, np.int64)
     for i in range(1, n):
-        pairs[i - 1, 0] = _below(stream, i) if recursive else i - 1
-        pairs[i - 1, 1] = i
+        pairs[i - 1] = _pair(_below(stream, i) if recursive else i - 1, i)
     return pairs
 
 
@@ -246,8 +253,7 @@ def _edges(stream, n, kind):
     pairs = _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
     label = _permutation(stream, n)
     for e in range(len(pairs)):
-        pairs[e, 0] = label[pairs[e, 0]]
-        pairs[e, 1] = label[pairs[e, 1]]
+        pairs[e] = _pair(label[pairs[e] >> 32], label[pairs[e] & _LOW_HALF])
     return pairs
 
 
@@ -260,29 +266,30 @@ def _weight(stream, loop):
 
 
 @kernel
-def _write_rows(pairs, weights, n, row_starts, neighbours, values):
-    """Write one graph's rows, neighbours ascending, every node its own neighbour; row_starts[0] is given."""
+def _write_rows(pairs, weights, first, n, row_starts, neighbours, values):
+    """Write one graph's rows, neighbours ascending, every node its own neighbour; row_starts[first] is given."""
     loops = np.zeros(n)
     degree = np.ones(n, np.int64)
     for e in range(len(pairs)):
-        u, v = pairs[e, 0], pairs[e, 1]
+        u, v = pairs[e] >> 32, pairs[e] & _LOW_HALF
         if u == v:
             loops[u] = weights[e]
         else:
             degree[u] += 1
             degree[v] += 1
+    free = np.empty(n, np.int64)
+    base = row_starts[first]
     for u in range(n):
-        row_starts[u + 1] = row_starts[u] + degree[u]
-    base = row_starts[0]
-    free = row_starts[:n] - base
-    unsorted = np.empty(row_starts[n] - base, np.int32)
-    unsorted_values = np.empty(row_starts[n] - base)
+        free[u] = row_starts[first + u] - base
+        row_starts[first + u + 1] = row_starts[first + u] + degree[u]
+    unsorted = np.empty(row_starts[first + n] - base, np.int32)
+    unsorted_values = np.empty(row_starts[first + n] - base)
     for u in range(n):
         unsorted[free[u]] = u
         unsorted_values[free[u]] = loops[u]
         free[u] += 1
     for e in range(len(pairs)):
-        u, v = pairs[e, 0], pairs[e, 1]
+        u, v = pairs[e] >> 32, pairs[e] & _LOW_HALF
         if u != v:
             unsorted[free[u]] = v
             unsorted_values[free[u]] = weights[e]
@@ -291,9 +298,10 @@ def _write_rows(pairs, weights, n, row_starts, neighbours, values):
             unsorted_values[free[v]] = weights[e]
             free[v] += 1
     # Transposing a symmetric matrix changes nothing but the order: rows are now filled in ascending order.
-    free[:] = row_starts[:n]
     for u in range(n):
-        for k in range(row_starts[u] - base, row_starts[u + 1] - base):
+        free[u] = row_starts[first + u]
+    for u in range(n):
+        for k in range(row_starts[first + u] - base, row_starts[first + u + 1] - base):
             v = unsorted[k]
             neighbours[free[v]] = u
             values[free[v]] = unsorted_values[k]
@@ -328,14 +336,11 @@ def graphs(seed, index, sizes, kinds, weighted):
         weights = np.ones(len(pairs))
         if weighted:
             for e in range(len(pairs)):
-                weights[e] = _weight(stream, pairs[e, 0] == pairs[e, 1])
-        need = row_starts[first] + 2 * len(pairs) + n
+                weights[e] = _weight(stream, pairs[e] >> 32 == pairs[e] & _LOW_HALF)
+        used = row_starts[first]
+        need = used + 2 * len(pairs) + n
         if need > len(neighbours):
-            more = np.empty(2 * need, np.int32)
-            more[: row_starts[first]] = neighbours[: row_starts[first]]
-            more_values = np.empty(2 * need)
-            more_values[: row_starts[first]] = values[: row_starts[first]]
-            neighbours, values = more, more_values
-        _write_rows(pairs, weights, n, row_starts[first : first + n + 1], neighbours, values)
+            neighbours, values = _grown(neighbours, used, 2 * need), _grown(values, used, 2 * need)
+        _write_rows(pairs, weights, first, n, row_starts, neighbours, values)
         first += n
     return row_starts, neighbours[: row_starts[nodes]], values[: row_starts[nodes]], source

@@ -72,10 +72,13 @@ class BellmanFord(GraphTask):
 
 
 @kernel
-def _longer(frames, count):
+def _longer(frames):
     """The same frames in a buffer twice as long."""
-    longer = np.zeros((2 * count, frames.shape[1]), frames.dtype)
-    longer[:count] = frames[:count]
+    count, width = frames.shape
+    longer = np.zeros((2 * count, width), frames.dtype)
+    for t in range(count):
+        for k in range(width):
+            longer[t, k] = frames[t, k]
     return longer
 
 
@@ -112,17 +115,19 @@ def _relax(sizes, offsets, row_starts, neighbours, values, source, starts, width
         n = sizes[b]
         distance = np.zeros(n)
         reached = np.zeros(n, np.bool_)
-        pointer = np.arange(n).astype(np.int32)
+        pointer = np.arange(n, dtype=np.int32)
         reached[source[b]] = True
         for t in range(n):  # without negative cycles n - 1 steps suffice, and step n changes nothing
             if t == len(pointers):
-                pointers, distances, masks = _longer(pointers, t), _longer(distances, t), _longer(masks, t)
-            pointers[t, starts[b] : starts[b] + n] = pointer
-            distances[t, starts[b] : starts[b] + n] = distance
-            masks[t, starts[b] : starts[b] + n] = reached
+                pointers, distances, masks = _longer(pointers), _longer(distances), _longer(masks)
+            for v in range(n):
+                pointers[t, starts[b] + v] = pointer[v]
+                distances[t, starts[b] + v] = distance[v]
+                masks[t, starts[b] + v] = reached[v]
             if not _relax_once(offsets[b], n, row_starts, neighbours, values, distance, pointer, reached):
                 lengths[b] = t + 1
                 break
-        output[starts[b] : starts[b] + n] = pointer
+        for v in range(n):
+            output[starts[b] + v] = pointer[v]
     frames = lengths.max()
     return lengths, pointers[:frames], distances[:frames], masks[:frames], output

@@ -114,9 +114,11 @@ def _insertion_sort(keys, sizes):
     output = np.zeros((batch, nodes), np.int32)
     for b in range(batch):
         n = sizes[b]
-        order = np.arange(n).astype(np.int32)
-        pointer = np.maximum(order - 1, 0).astype(np.int32)
-        pointers[0, b, :n] = pointer
+        order = np.arange(n, dtype=np.int32)
+        pointer = output[b]
+        for v in range(n):
+            pointer[v] = max(v - 1, 0)
+            pointers[0, b, v] = pointer[v]
         for j in range(1, n):
             slot = j
             while slot > 0 and keys[b, order[slot - 1]] > keys[b, j]:
@@ -130,6 +132,6 @@ def _insertion_sort(keys, sizes):
                     pointer[j + 1] = order[j]
                 pointer[order[slot + 1]] = j
             pointer[j] = order[slot - 1] if slot > 0 else j
-            pointers[j, b, :n] = pointer
-        output[b, :n] = pointer
+            for v in range(n):
+                pointers[j, b, v] = pointer[v]
     return pointers, behind, inserted, output

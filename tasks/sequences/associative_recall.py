@@ -111,7 +111,8 @@ def _lay_out(items, query, sizes, vectors, nodes):
         for k in range(sizes[b] + 1):
             item = k if k < sizes[b] else query[b]
             for i in range(vectors):
-                bits[b, (vectors + 1) * k + 1 + i] = items[b, vectors * item + i]
+                for c in range(items.shape[2]):
+                    bits[b, (vectors + 1) * k + 1 + i, c] = items[b, vectors * item + i, c]
     return bits
 
 
@@ -126,7 +127,11 @@ def _recall(bits, sizes, vectors):
         query = stride * sizes[b] + 1
         for k in range(sizes[b] - 1):
             first = stride * k + 1
-            if (bits[b, first : first + vectors] == bits[b, query : query + vectors]).all():
+            same = True
+            for i in range(vectors):
+                for c in range(channels):
+                    same = same and bits[b, first + i, c] == bits[b, query + i, c]
+            if same:
                 for i in range(vectors):
                     for c in range(channels):
                         answer[b, query + stride + i, c] = bits[b, first + stride + i, c]

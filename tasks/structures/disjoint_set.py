@@ -158,10 +158,11 @@ def _unite(priority, pairs, counts, sizes):
     answer = np.zeros((steps, batch), np.bool_)
     for b in range(batch):
         n = sizes[b]
-        parent = np.arange(n).astype(np.int32)
-        parents[0, b, :n] = parent
+        parent = np.arange(n, dtype=np.int32)
+        for i in range(n):
+            parents[0, b, i] = i
         for t in range(counts[b]):
-            u, v = pairs[t, b]
+            u, v = pairs[t, b, 0], pairs[t, b, 1]
             op[t, b, u] = True
             op[t, b, v] = True
             x = _find(parent, u, modified[t + 1, b])
@@ -172,5 +173,6 @@ def _unite(priority, pairs, counts, sizes):
                     parent[x] = y
                 else:
                     parent[y] = x
-            parents[t + 1, b, :n] = parent
+            for i in range(n):
+                parents[t + 1, b, i] = parent[i]
     return op, parents, modified, answer
