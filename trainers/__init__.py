@@ -1,0 +1,57 @@
+"""How a model is trained, scored and logged. Names resolve on first use, so that `zoo list` imports no torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainers.checkpoint import CheckpointError
+    from trainers.data import stream_seed
+    from trainers.diagnosis import NonFiniteError
+    from trainers.evaluation import Cell, Evaluation, evaluate
+    from trainers.interruption import Interrupted
+    from trainers.losses import Objective, Supervised
+    from trainers.reporting import Logger, NullLogger, Progress
+    from trainers.trainer import Trainer
+    from trainers.trainer_config import TrainerConfig
+
+_HOME = {
+    "Cell": "evaluation",
+    "CheckpointError": "checkpoint",
+    "Evaluation": "evaluation",
+    "Interrupted": "interruption",
+    "Logger": "reporting",
+    "NonFiniteError": "diagnosis",
+    "NullLogger": "reporting",
+    "Objective": "losses",
+    "Progress": "reporting",
+    "Supervised": "losses",
+    "Trainer": "trainer",
+    "TrainerConfig": "trainer_config",
+    "evaluate": "evaluation",
+    "stream_seed": "data",
+}
+
+__all__ = [
+    "Cell",
+    "CheckpointError",
+    "Evaluation",
+    "Interrupted",
+    "Logger",
+    "NonFiniteError",
+    "NullLogger",
+    "Objective",
+    "Progress",
+    "Supervised",
+    "Trainer",
+    "TrainerConfig",
+    "evaluate",
+    "stream_seed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"trainers.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'trainers' has no attribute {name!r}")

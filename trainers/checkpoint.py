@@ -178,7 +178,7 @@ def load(path: Path, *, identity: Mapping[str, Any] | None = None) -> Checkpoint
     for name, expected in meta["files"].items():
         data[name] = _read_bytes(path / name)
         if len(data[name]) != expected["bytes"] or zlib.crc32(data[name]) != expected["crc32"]:
-            raise _unreadable(path / name, f"{len(data[name])} bytes where {expected['bytes']} were written, or changed")
+            raise _unreadable(path / name, f"{len(data[name])} of {expected['bytes']} bytes, or changed since")
     try:
         state = torch.load(io.BytesIO(data[STATE]), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler meets

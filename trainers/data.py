@@ -78,7 +78,7 @@ class Sampler:
             ValueError: a micro-batch that does not give every process a sample.
         """
         if config.batch_size < world:
-            raise ValueError(f"trainer.batch_size={config.batch_size} leaves some of {world} processes without a sample")
+            raise ValueError(f"trainer.batch_size={config.batch_size} leaves one of {world} processes without a sample")
         self.tasks, self.config, self.objective = list(tasks), config, objective
         self.seed, self.rank, self.world, self.pin_memory = seed, rank, world, pin_memory
         self.stream = stream_seed(seed, "train")

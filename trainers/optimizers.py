@@ -17,7 +17,7 @@ _EPS = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8, "rmsprop_graves": 1e-4}
 class GravesRMSprop(torch.optim.Optimizer):
     """RMSprop as in Graves, Generating Sequences with Recurrent Neural Networks, 2013, equations 38 to 41.
 
-    Centred, with momentum, and with epsilon under the root, which is where `torch.optim.RMSprop(centered=True)` differs.
+    Centred, with momentum, and with epsilon under the root, where `torch.optim.RMSprop(centered=True)` has it outside.
     The learning rate enters with the gradient, so that a step taken before a change of rate keeps its length.
     """
 

@@ -48,7 +48,7 @@ class Logger(Protocol):
         ...
 
     def close(self) -> None:
-        """Called once, at the end."""
+        """Called once, by whoever made the logger, when the run ends or fails."""
         ...
 
 

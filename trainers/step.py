@@ -1,0 +1,170 @@
+"""One training step: forward and backward over micro-batches and processes, clipping, update."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tasks.batch import Batch
+from trainers.data import StepBatches
+from trainers.distributed import Processes
+from trainers.evaluation import autocast
+from trainers.losses import PENALTY, Objective
+from trainers.optimizers import make_optimizer
+from trainers.schedules import learning_rate
+from trainers.trainer_config import TrainerConfig
+from zoo.processor import Processor
+
+
+class Report(NamedTuple):
+    """What a step leaves behind, still on its device.
+
+    Attributes:
+        step: its number.
+        task: name of its task.
+        lr: its learning rate.
+        names: of the values: the loss's terms.
+        values: mean of every term, then the loss, the norm of the gradient before clipping, and 1 if all is finite.
+    """
+
+    step: int
+    task: str
+    lr: float
+    names: tuple[str, ...]
+    values: Tensor
+
+
+class TrainingStep:
+    """Everything that a step changes: parameters, optimiser, loss scale."""
+
+    def __init__(
+        self, model: nn.Module, objective: Objective, config: TrainerConfig, *, seed: int, processes: Processes
+    ) -> None:
+        """Make the optimiser over all parameters with `requires_grad`.
+
+        Raises:
+            ValueError: there are none.
+        """
+        self.model, self.objective, self.config = model, objective, config
+        self.seed, self.processes, self.device = seed, processes, processes.device
+        self.named = [
+            (name, parameter)
+            for name, parameter in [*model.named_parameters(), *objective.named_parameters("objective")]
+            if parameter.requires_grad
+        ]
+        self.parameters = [parameter for _, parameter in self.named]
+        if not self.parameters:
+            raise ValueError("nothing to train: every parameter is frozen")
+        self.optimizer = make_optimizer(self.parameters, config, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
+        self.processors = [module for module in model.modules() if isinstance(module, Processor)]
+        # Stays set after the first step that is not finite: a fused optimiser then leaves all parameters alone, so
+        # that the GPU need not be waited for until the next report is read.
+        self.failed = torch.zeros((), device=self.device)
+
+    def set_mode(self) -> None:
+        """Training mode, but for processors that are frozen as a whole."""
+        self.model.train()
+        self.objective.train()
+        for processor in self.processors:
+            parameters = list(processor.parameters())
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
+                processor.eval()
+
+    def losses(self, batches: Sequence[Batch], counts: Mapping[str, float], step: int) -> tuple[tuple[str, ...], Tensor]:
+        """Gradients of the weighted means, added up over micro-batches.
+
+        Args:
+            batches: the micro-batches.
+            counts: entries of every term over all micro-batches and processes.
+            step: keys the noise.
+
+        Returns:
+            Names of the terms, and this process's part of their means.
+        """
+        total: dict[str, Tensor] = {}
+        for batch in batches:
+            batch = batch.to(self.device, non_blocking=True)
+            with autocast(self.device, self.config.precision):
+                prediction = self.model(batch, noise=(self.seed, step))
+            sums = self.objective(batch, prediction)
+            means = {name: value / max(counts[count_name(name)], 1) for name, value in sums.items()}
+            weighted = [self.objective.weight(batch, name) * mean for name, mean in means.items()]
+            self.scaler.scale(torch.stack(weighted).sum()).backward()
+            for name, mean in means.items():
+                total[name] = total[name] + mean.detach() if name in total else mean.detach()
+        return tuple(total), torch.stack(list(total.values()))
+
+    def __call__(self, step: int, items: StepBatches, counts: Mapping[str, float]) -> Report:
+        """Take step number `step`.
+
+        On the CPU nothing is changed if loss or gradient is not finite; nor on a GPU with Adam.
+        """
+        lr = learning_rate(self.config, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        for processor in self.processors:
+            processor.anneal(step / self.config.max_steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        names, means = self.losses(items.batches, counts, step)
+        means = self.processes.sum_gradients(self.parameters, means)
+        self.scaler.unscale_(self.optimizer)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients).to(means)
+        weights = [self.objective.weight(items.batches[0], name) for name in names]
+        loss = sum((weight * mean for weight, mean in zip(weights, means.unbind(0), strict=True)), means.new_zeros(()))
+        # Under a loss scale gradients may overflow: that step is left out and the scale lowered.
+        finite = torch.isfinite(loss) if self.scaler.is_enabled() else torch.isfinite(loss) & torch.isfinite(norm)
+        if self.device.type == "cpu" and not bool(finite):
+            return Report(step, items.batches[0].spec.task, lr, names, torch.stack([*means, loss, norm, finite.to(loss)]))
+        self._clip(gradients, norm)
+        self._update(finite)
+        values = torch.cat([means, torch.stack([loss, norm, finite.to(loss)])])
+        return Report(step, items.batches[0].spec.task, lr, names, values.detach())
+
+    def _clip(self, gradients: list[Tensor], norm: Tensor) -> None:
+        """Clip by norm, then by value."""
+        if self.config.clip_norm and gradients:
+            factor = (self.config.clip_norm / (norm + 1e-6)).clamp_max(1.0)
+            torch._foreach_mul_(gradients, factor.to(gradients[0]))
+        if self.config.clip_value and gradients:
+            torch._foreach_clamp_min_(gradients, -self.config.clip_value)
+            torch._foreach_clamp_max_(gradients, self.config.clip_value)
+
+    def _update(self, finite: Tensor) -> None:
+        """The optimiser's step."""
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            return
+        if self.device.type == "cuda":
+            self.failed = torch.maximum(self.failed, (~finite).float())
+            if getattr(self.optimizer, "_step_supports_amp_scaling", False):
+                self.optimizer.found_inf = self.failed  # type: ignore[attr-defined]
+        self.optimizer.step()
+
+
+def count_name(term: str) -> str:
+    """Under which name a term's count is found."""
+    return PENALTY if term.startswith(PENALTY) else term
+
+
+def compile_processor(model: nn.Module, device: torch.device) -> None:
+    """Compile a processor's step in place; where that cannot work, warn and leave it as it is."""
+    processor = next((module for module in model.modules() if isinstance(module, Processor)), None)
+    if processor is None or not processor.compiles:
+        warnings.warn("trainer.compile is ignored: the processor declares that it does not compile", stacklevel=3)
+        return
+    try:
+        from torch._inductor.cpp_builder import get_cpp_compiler
+
+        get_cpp_compiler()
+    except Exception as error:  # what it raises differs between versions
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        warnings.warn(f"trainer.compile is ignored, for there is no C++ compiler: {reason}", stacklevel=3)
+        return
+    processor.compile()
