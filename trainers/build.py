@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tasks
 import zoo
 from tasks.task import Task
-from trainers.config import Config
+from trainers.run_config import Config
 from trainers.usage import UsageError, unknown
 from zoo.binding import check
 from zoo.encoders import raw_width
@@ -101,20 +101,20 @@ def check_distributions(task: Task, names: Any, where: str) -> None:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What a checkpoint must agree with to be resumed or scored: everything that shapes the model."""
+    """What a checkpoint must agree with to be resumed: everything that shapes the model."""
     tree = config.tree()
     return {
         "processor": {key: value for key, value in tree["processor"].items() if key not in ("weights", "frozen")},
         "task": tree["task"],
         "reasoner": tree["reasoner"],
         "bind": tree["bind"],
-        "spec": [task.spec.as_dict() for task in build_tasks(config)],
     }
 
 
 def _raw_width(config: Config, made: list[Task]) -> int:
     """The width that all tasks give the processor without encoders."""
-    ordered = zoo.describe(config.processor.name).cls.ordered
+    cls: Any = zoo.describe(config.processor.name).cls
+    ordered = cls.ordered
     try:
         widths = {task.name: raw_width(task.spec, ordered=ordered) for task in made}
     except ValueError as error:

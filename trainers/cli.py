@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -55,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in options.load:
                 load(path)
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
             return int(options.run(options) or 0)
     except UsageError as error:
-        print(error.lines, file=sys.stderr)
+        if _is_first():
+            print(error.lines, file=sys.stderr)
         return EXIT_CODE
     except BrokenPipeError:  # the reader of `zoo list | head` has seen enough
         sys.stderr.close()
@@ -70,7 +72,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
         prog="zoo",
-        description="Processors of neural algorithmic reasoning and memory-augmented networks, any of them on any task.",
+        description="Neural algorithmic reasoning and memory-augmented networks: any processor on any task.",
         epilog=_EXAMPLES,
         formatter_class=raw,
         allow_abbrev=False,
@@ -183,7 +185,13 @@ def _show(options: argparse.Namespace) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
     """A warning in one line."""
-    print(f"zoo: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    if _is_first():
+        print(f"zoo: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _is_first() -> bool:
+    """Whether this process prints: the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 if __name__ == "__main__":

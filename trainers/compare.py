@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from trainers import runs
-from trainers.config import Config
-from trainers.display import score_table
+from trainers.display import Row, score_table
 from trainers.figures import Line, Panel, size_figure
+from trainers.run_config import Config
 from trainers.usage import UsageError
 
 _NOT_OF_THE_MODEL = ("seed", "name", "runs_dir", "run_dir", "logger")
@@ -63,7 +63,7 @@ def gather(folders: Sequence[Path]) -> tuple[list[Series], list[str]]:
         for row in summary["scores"]:
             cell = (row["task"], row["distribution"])
             for target, value in ((group.scores, row["score"]), (group.exact, row["exact"])):
-                target[cell].setdefault(row["size"], []).append(math.nan if value is None else value)
+                target[cell].setdefault(row["n"], []).append(math.nan if value is None else value)
     if not series:
         remedy = "train first, or resume: zoo train resume=RUN"
         raise UsageError(f"no scores in {', '.join(map(str, folders)) or 'these runs'}", remedy)
@@ -78,13 +78,13 @@ def table(series: Sequence[Series]) -> Any:
     rows = []
     for one in series:
         for task, distribution in cells:
-            for name, values in (("", one.scores), (" exact", one.exact)):
+            for measure, values in (("score", one.scores), ("whole graphs exact", one.exact)):
                 sizes = values.get((task, distribution), {})
                 texts = {size: text for size, each in sizes.items() if (text := _mean_and_spread(each))}
                 if texts:
                     seeds = f" ({len(one.folders)} seeds)" if len(one.folders) > 1 else ""
-                    what = (f"{task} {distribution}" if several else distribution) + name
-                    rows.append((one.label + seeds, what, texts))
+                    where = f"{task} {distribution}" if several else distribution
+                    rows.append(Row(one.label + seeds, where, measure, texts))
     return score_table("score by size, mean ± standard deviation over seeds", rows, first="processor")
 
 

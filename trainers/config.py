@@ -9,115 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import configs
-from tasks.registry import Entry, option
+from tasks.registry import Entry
 from trainers import schema
+from trainers.run_config import (
+    RESERVED,
+    Config,
+    ControlConfig,
+    LoggerConfig,
+    ProcessorChoice,
+    Settings,
+    TaskChoice,
+)
 from trainers.trainer_config import TrainerConfig
 from trainers.usage import UsageError, unknown
 
 GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
 FOLDER = Path(configs.__file__).parent
-_RESERVED = ("name", "weights", "frozen")
 _PRIMARY = "zoo_train"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessorChoice:
-    """Which processor, and what is loaded into it."""
-
-    name: str = option("mpnn", "registry name")
-    weights: str | None = option(None, "run whose trained processor parameters are loaded: a folder, a name or latest")
-    frozen: bool = option(False, "keep the processor's parameters as they are; encoders and decoders are trained")
-    options: Any = option(None, "the processor's config dataclass")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskChoice:
-    """Which task."""
-
-    name: str = option("bfs", "registry name")
-    options: Any = option(None, "the task's config dataclass")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoggerConfig:
-    """Where metrics go beside the run folder."""
-
-    name: str = option("wandb", "wandb or none")
-    mode: str | None = option(None, "online, offline or disabled; null is WANDB_MODE, offline if that is not set")
-    project: str = option("algorithm-zoo", "W&B project")
-    entity: str | None = option(None, "W&B user or team")
-    group: str | None = option(None, "W&B group; null is the config's name and hash without the seed")
-    tags: tuple[str, ...] = option((), "W&B tags beside paper, processor and task")
-
-    def __post_init__(self) -> None:
-        if self.name not in ("wandb", "none"):
-            raise unknown("logger", self.name, ("wandb", "none"))
-        if self.mode not in (None, "online", "offline", "disabled"):
-            raise unknown("logger.mode", str(self.mode), ("online", "offline", "disabled"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlConfig:
-    """A depth-blind control: the same model held to a few processor steps, scored beside it."""
-
-    steps: int = option(0, "processor steps of the control; 0 for no control")
-    max_steps: int = option(0, "its training steps; 0 for as many as the model's")
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "max_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"control.{name} must not be negative, not {getattr(self, name)}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What belongs to no group."""
-
-    seed: int = option(0, "of initial weights, samples and noise")
-    name: str | None = option(None, "name of the run's folder; null is date, time, processor, task and seed")
-    runs_dir: str = option("runs", "folder that holds the runs")
-    run_dir: str | None = option(None, "this run's own folder, in place of one under runs_dir")
-    bind: dict[str, dict[str, str]] = option({}, "probe of each of the processor's heads and asks, by task")
-    control: ControlConfig = option(ControlConfig(), "the depth-blind control")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """One complete run."""
-
-    processor: ProcessorChoice
-    tasks: tuple[TaskChoice, ...]
-    reasoner: Any
-    trainer: TrainerConfig
-    logger: LoggerConfig
-    settings: Settings
-
-    @property
-    def task_name(self) -> str:
-        """The tasks' names in one word."""
-        return "+".join(task.name for task in self.tasks)
-
-    def tree(self) -> dict[str, Any]:
-        """Plain data that `from_tree` takes back: what `config.yaml` holds."""
-        processor = {name: getattr(self.processor, name) for name in _RESERVED}
-        options = {task.name: schema.plain(task.options) for task in self.tasks}
-        if len(self.tasks) == 1:
-            task = {"name": self.tasks[0].name, **options[self.tasks[0].name]}
-        else:
-            task = {"name": list(options), **options}
-        return {
-            **schema.plain(self.settings),
-            "processor": {**processor, **schema.plain(self.processor.options)},
-            "task": task,
-            "reasoner": schema.plain(self.reasoner),
-            "trainer": schema.plain(self.trainer),
-            "logger": schema.plain(self.logger),
-        }
 
 
 def from_tree(tree: Any) -> Config:
@@ -135,10 +47,10 @@ def from_tree(tree: Any) -> Config:
     tree = dict(tree)
     groups = {name: tree.pop(name, {}) for name in GROUPS}
     processor = dict(groups["processor"])
-    choice = {key: processor.pop(key) for key in _RESERVED if key in processor}
+    choice = {key: processor.pop(key) for key in RESERVED if key in processor}
     chosen = schema.check(ProcessorChoice, choice, path="processor")
     entry = _entry("processor", chosen.name)
-    options = schema.check(entry.config, processor, path="processor", remedy=_explain("processor", entry.name))
+    options: Any = schema.check(entry.config, processor, path="processor", remedy=_explain("processor", entry.name))
     return Config(
         processor=dataclasses.replace(chosen, options=options),
         tasks=_task_choices(dict(groups["task"])),
@@ -193,6 +105,28 @@ def compose(overrides: Sequence[str]) -> Config:
     return config
 
 
+def override(config: Config, overrides: Sequence[str]) -> Config:
+    """An existing run's config with some values changed; its groups' choices stay.
+
+    Raises:
+        UsageError: a choice of a group, an unknown key, a wrong value.
+    """
+    from omegaconf import OmegaConf
+
+    from trainers.overrides import parse
+
+    tree = config.tree()
+    schemas = _schemas(tree)
+    node = OmegaConf.create(tree)
+    for asked in parse(overrides):
+        if asked.key in GROUPS:
+            problem = f"{asked.key}={asked.value} cannot change in a run that exists"
+            raise UsageError(problem, f"start a new run: zoo train {asked.key}={asked.value}")
+        _check_key(asked.key, schemas)
+        OmegaConf.update(node, asked.key, asked.value, force_add=True)
+    return from_tree(OmegaConf.to_container(node))
+
+
 def registry_name(group: str, choice: str) -> str:
     """The registry name behind a choice: a YAML file may be a variant of what it names."""
     return str(file_values(group, choice).get("name", choice))
@@ -231,7 +165,7 @@ def _task_choices(node: dict[str, Any]) -> tuple[TaskChoice, ...]:
     for each in names:
         options, path = (node.get(each, {}), f"task.{each}") if several else (node, "task")
         config = _entry("task", each).config
-        checked = schema.check(config, options, path=path, remedy=_explain("task", each))
+        checked: Any = schema.check(config, options, path=path, remedy=_explain("task", each))
         chosen.append(TaskChoice(name=each, options=checked))
     return tuple(chosen)
 
@@ -305,7 +239,7 @@ def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dic
         if base:
             node = schema.defaults(entry.config)
             if group == "processor":
-                if taken := set(node) & set(_RESERVED):
+                if taken := set(node) & set(RESERVED):
                     raise ValueError(f"{entry.config.__name__} must not have a field {taken.pop()!r}: it is taken")
                 node = {"name": entry.name, "weights": None, "frozen": False, **node}
     elif base:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainers.reporting import Progress
 
@@ -92,12 +92,28 @@ class ProgressDisplay:
         return "  ".join(parts)
 
 
-def score_table(title: str, rows: Sequence[tuple[str, str, Mapping[int, str]]], *, first: str = "model") -> Table:
-    """A table of scores by size.
+class Row(NamedTuple):
+    """A line of a table of scores.
+
+    Attributes:
+        model: what was scored.
+        distribution: of the inputs.
+        measure: what the numbers are.
+        cells: text by size.
+    """
+
+    model: str
+    distribution: str
+    measure: str
+    cells: Mapping[int, str]
+
+
+def score_table(title: str, rows: Sequence[Row], *, first: str = "model") -> Table:
+    """A table of scores by size; names that repeat are written once.
 
     Args:
         title: above it.
-        rows: model, distribution, and a cell for each size.
+        rows: its lines.
         first: heading of the first column.
 
     Returns:
@@ -106,18 +122,20 @@ def score_table(title: str, rows: Sequence[tuple[str, str, Mapping[int, str]]], 
     from rich import box
     from rich.table import Table
 
-    sizes = sorted({size for _, _, cells in rows for size in cells})
+    sizes = sorted({size for row in rows for size in row.cells})
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, title_style="bold")
-    table.add_column(first, no_wrap=True)
-    table.add_column("distribution", no_wrap=True)
+    for heading in (first, "distribution", "measure"):
+        table.add_column(heading, no_wrap=True)
     for size in sizes:
         table.add_column(f"n={size}", justify="right", no_wrap=True)
-    before = None
-    for model, distribution, cells in rows:
-        if before not in (None, model):
+    model = distribution = None
+    for row in rows:
+        if model not in (None, row.model):
             table.add_section()
-        table.add_row(model if model != before else "", distribution, *(cells.get(size, "") for size in sizes))
-        before = model
+            distribution = None
+        names = (row.model if row.model != model else "", row.distribution if row.distribution != distribution else "")
+        table.add_row(*names, row.measure, *(row.cells.get(size, "") for size in sizes))
+        model, distribution = row.model, row.distribution
     return table
 
 

@@ -94,10 +94,11 @@ def weighting_figure(weightings: Mapping[str, Any], path: Path, *, title: str) -
     longest = max(len(each) for each in weightings.values())
     figure = _figure(min(max(5.0, 0.14 * longest + 2), 14.0), 0.8 + 2.1 * len(weightings))
     axes = figure.subplots(len(weightings), 1, squeeze=False, sharex=True)[:, 0]
+    strongest = max(float(values.max()) for values in weightings.values())
     picture = None
     for (name, values), ax in zip(weightings.items(), axes, strict=True):
         picture = ax.imshow(
-            values.T, aspect="auto", origin="lower", interpolation="nearest", cmap="viridis", vmin=0, vmax=1
+            values.T, aspect="auto", origin="lower", interpolation="nearest", cmap="viridis", vmin=0, vmax=strongest
         )
         ax.set_ylabel("slot")
         ax.set_title(name, fontsize=10, loc="left")

@@ -1,4 +1,4 @@
-"""What `zoo list` and `zoo show` print. Names and summaries come from YAML files alone; the rest loads torch on demand."""
+"""What `zoo list` and `zoo show` print. Names and summaries come from YAML files; the rest loads torch on demand."""
 
 from __future__ import annotations
 
@@ -150,7 +150,8 @@ def _bindings(processor: Any, spec: Spec) -> Mapping[str, str]:
         modules = Reasoner(spec, processor).tasks[spec.task]
     except ValueError:
         return {}
-    return {head: probe.name for head, probe in modules.heads.items()}
+    heads: Mapping[str, Any] = modules.heads  # type: ignore[assignment]
+    return {head: probe.name for head, probe in heads.items()}
 
 
 def _capabilities(entry: Entry) -> list[str]:

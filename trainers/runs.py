@@ -20,10 +20,12 @@ from typing import Any
 
 import yaml
 
-from trainers.config import FOLDER, Config, from_tree
+from trainers.config import FOLDER, from_tree
+from trainers.run_config import Config
 from trainers.usage import UsageError, unknown
 
 CONFIG, ENVIRONMENT, SUMMARY, FIGURE = "config.yaml", "environment.json", "summary.json", "size_generalisation.png"
+_NO_CONFIG = "a run folder holds the config.yaml that it was made with"
 _PACKAGES = ("algorithm-zoo", "torch", "numpy", "numba", "einops", "hydra-core", "wandb", "safetensors")
 
 
@@ -117,7 +119,7 @@ def load_config(folder: Path) -> Config:
             f"cannot read {path}: {error}", "a run folder holds the config.yaml that it was made with"
         ) from error
     if not isinstance(tree, Mapping):
-        raise UsageError(f"{path} holds no config", "a run folder holds the config.yaml that it was made with")
+        raise UsageError(f"{path} holds no config", _NO_CONFIG)
     try:
         return from_tree(tree)
     except UsageError as error:
@@ -128,7 +130,7 @@ def load_config(folder: Path) -> Config:
 
 
 def write_start(folder: Path, config: Config) -> None:
-    """Make a run's folder with `config.yaml` and `environment.json`.
+    """Make a run's folder with `config.yaml` and `environment.json`; a resumed run's environment joins the first.
 
     Raises:
         UsageError: it cannot be written.
@@ -137,7 +139,11 @@ def write_start(folder: Path, config: Config) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.tree(), sort_keys=False, allow_unicode=True)
         _write(folder / CONFIG, text)
-        write_json(folder / ENVIRONMENT, environment(config))
+        here = environment(config)
+        before = read_json(folder / ENVIRONMENT)
+        if isinstance(before, dict):
+            here = before | {"resumed": [*before.get("resumed", []), here]}
+        write_json(folder / ENVIRONMENT, here)
     except OSError as error:
         raise UsageError(
             f"cannot write the run to {str(folder)!r}: {error}", "choose another: runs_dir=FOLDER"

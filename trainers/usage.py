@@ -31,13 +31,16 @@ class UsageError(ValueError):
         """An error raised further down, in the same form.
 
         Args:
-            error: its message may end in near matches and choices after a semicolon.
+            error: its message may have the fix on a second line, or end in near matches and choices.
             where: put before the message.
             remedy: the second line where the message has none.
         """
         if isinstance(error, cls):
             return error
-        message = _one_line(str(error)) or type(error).__name__
+        problem, broken, fix = str(error).strip().partition("\n")
+        if broken:
+            return cls(f"{where}: {problem}" if where else problem, fix)
+        message = _one_line(problem) or type(error).__name__
         for mark in ("; did you mean", "; choices:"):
             head, found, tail = message.partition(mark)
             if found:

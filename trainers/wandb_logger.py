@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 STEP = "step"
+_own = {"data": ""}  # the WANDB_DATA_DIR that an earlier run of this process set; a user's own is left alone
 _INIT_TIMEOUT = 30  # seconds after which a server that does not answer is given up and the run goes on offline
 
 
@@ -124,7 +125,8 @@ class WandbLogger:
         """Call `wandb.init`."""
         (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
         # Files of artifacts wait for an upload here; elsewhere an offline run would not be whole in its folder.
-        os.environ["WANDB_DATA_DIR"] = str((self.folder / "wandb" / "data").resolve())
+        if os.environ.get("WANDB_DATA_DIR", _own["data"]) == _own["data"]:
+            _own["data"] = os.environ["WANDB_DATA_DIR"] = str((self.folder / "wandb" / "data").resolve())
         self._run = self._wandb.init(
             **self._about,
             mode=mode,
@@ -153,7 +155,8 @@ class WandbLogger:
 
     def _artifact(self, name: str, path: Path, type: str) -> None:
         """Log a copy, so that later changes of the file do not matter."""
-        artifact = self._wandb.Artifact(_artifact_name(name), type=type)
+        # Names are a project's, and versions of one name should be of one run.
+        artifact = self._wandb.Artifact(_artifact_name(f"{self._about['name']}-{name}"), type=type)
         if path.is_dir():
             artifact.add_dir(str(path), policy="mutable")
         else:

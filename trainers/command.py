@@ -1,0 +1,270 @@
+"""What the subcommands of `zoo` do that need torch: train, eval, compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import yaml
+
+from trainers import compare, runs
+from trainers.build import check_distributions, check_sizes
+from trainers.config import compose, override
+from trainers.diagnosis import NonFiniteError
+from trainers.display import console, score_table
+from trainers.distributed import Processes, join
+from trainers.evaluation import evaluate
+from trainers.experiment import Finished, control_name, load_trained, run, score_rows
+from trainers.interruption import Interrupted
+from trainers.overrides import expand
+from trainers.run_config import Config
+from trainers.usage import UsageError
+
+MULTIRUN = "multirun.yaml"
+
+
+def train(overrides: Sequence[str], *, multirun: bool, resume: str | None) -> int:
+    """`zoo train`.
+
+    Args:
+        overrides: Hydra's `key=value` words; `resume=RUN` among them is the option.
+        multirun: whether several values of a key stand for several runs.
+        resume: an interrupted run to go on with.
+
+    Returns:
+        The exit code.
+    """
+    rest = [word for word in overrides if not word.startswith("resume=")]
+    resume = next((word.removeprefix("resume=") for word in overrides if word.startswith("resume=")), resume)
+    if resume is not None:
+        return _resume(resume, rest)
+    if multirun:
+        return _multirun(expand(rest), rest)
+    config = compose(rest)
+    with _processes(config) as processes:
+        return _one(config, _agreed(runs.new_folder(config), processes), processes)
+
+
+def evaluate_run(
+    name: str,
+    *,
+    runs_dir: str,
+    sizes: Sequence[int] | None,
+    distributions: Sequence[str] | None,
+    samples: int | None,
+    seed: int | None,
+    device: str | None,
+) -> int:
+    """`zoo eval`: score a run's best weights; what is not given is as in the run."""
+    folder = runs.find(name, runs_dir)
+    config = runs.load_config(folder)
+    trainer = config.trainer
+    built = load_trained(folder, config)
+    for task in built.tasks:
+        check_sizes(task, sizes or (), "--sizes")
+        check_distributions(task, distributions or (), "--distributions")
+    if samples is not None and samples < 1:
+        raise UsageError(f"--samples: {samples} graphs cannot be scored", "give at least 1")
+    with _processes(
+        dataclasses.replace(config, trainer=dataclasses.replace(trainer, device=device or trainer.device))
+    ) as processes:
+        evaluation = evaluate(
+            built.model.to(processes.device),
+            built.tasks,
+            sizes=sizes or trainer.eval_sizes,
+            distributions=distributions or trainer.eval_distributions or None,
+            samples=samples or trainer.eval_samples,
+            seed=0 if seed is None else seed,
+            batch_size=trainer.eval_batch_size,
+            layout=trainer.scoring_layout,
+            processes=processes,
+        )
+        if processes.main:
+            title = f"{config.processor.name} on {config.task_name}: {folder}"
+            console().print(score_table(title, score_rows(config.processor.name, evaluation)))
+    return 0
+
+
+def compare_runs(names: Sequence[str], *, runs_dir: str, output: str | None, use_wandb: bool) -> int:
+    """`zoo compare`: table and figure of several runs."""
+    folders = runs.members(names, runs_dir)
+    if output is not None:
+        place = Path(output)
+    elif len(names) == 1 and len(folders) > 1:
+        place = folders[0].parent
+    else:
+        place = Path(runs_dir) / "compare"
+    _compare(folders, place, use_wandb=use_wandb)
+    return 0
+
+
+def _one(config: Config, folder: Path, processes: Processes) -> int:
+    """One run, printed at the end."""
+    try:
+        finished = run(config, folder, processes)
+    except Interrupted as stop:
+        _tell(processes, f"zoo: {str(stop).partition(';')[0]}\n     go on from there: zoo train resume={folder}")
+        return stop.code
+    except NonFiniteError as error:
+        _tell(processes, f"zoo: {error}")
+        return 1
+    if processes.main:
+        _print(finished)
+    return 0
+
+
+def _tell(processes: Processes, lines: str) -> None:
+    """Say on standard error why a run ended, once."""
+    if processes.main:
+        print(lines.replace("\n", "\n     ") if "\n     " not in lines else lines, file=sys.stderr)
+
+
+@contextmanager
+def _processes(config: Config) -> Iterator[Processes]:
+    """The processes that train together."""
+    try:
+        joined = join(config.trainer.device)
+        with joined as processes:
+            yield processes
+    except ValueError as error:
+        if not str(error).startswith("trainer.device"):
+            raise
+        raise UsageError.of(error, remedy="trainer.device=auto takes a GPU if there is one") from error
+
+
+def _agreed(folder: Path, processes: Processes) -> Path:
+    """The first process's folder, in every process."""
+    names = [str(folder)]
+    if processes.world > 1:
+        torch.distributed.broadcast_object_list(names, 0)
+    return Path(names[0])
+
+
+def _resume(name: str, overrides: Sequence[str]) -> int:
+    """Go on with a run, or with all unfinished runs of a multirun."""
+    runs_dir = next((word.removeprefix("runs_dir=") for word in overrides if word.startswith("runs_dir=")), "runs")
+    for place in (Path(name), Path(runs_dir) / name):
+        if (place / MULTIRUN).is_file():
+            jobs = yaml.safe_load((place / MULTIRUN).read_text(encoding="utf-8"))["jobs"]
+            return _sweep({place / job: compose([*words, *overrides]) for job, words in jobs.items()}, place)
+    folder = runs.find(name, runs_dir)
+    config = override(runs.load_config(folder), overrides)
+    with _processes(config) as processes:
+        return _one(config, folder, processes)
+
+
+def _multirun(jobs: Sequence[Sequence[str]], overrides: Sequence[str]) -> int:
+    """All runs of a sweep, one after another, then their comparison."""
+    configs = [compose(words) for words in jobs]  # every mistake comes to light before the first step
+    named: dict[str, Config] = {}
+    for config in configs:
+        name = f"{config.processor.name}-{config.task_name}-s{config.settings.seed}"
+        number = sum(each.partition("+")[0] == name for each in named)
+        named[f"{name}+{number + 1}" if number else name] = config
+    with _processes(configs[0]) as processes:
+        place = _agreed(runs.new_multirun_folder(configs[0].settings.runs_dir), processes)
+        if processes.main:
+            place.mkdir(parents=True)
+            jobs_by_name = dict(zip(named, map(list, jobs), strict=True))
+            text = yaml.safe_dump({"overrides": list(overrides), "jobs": jobs_by_name}, sort_keys=False)
+            (place / MULTIRUN).write_text(text, encoding="utf-8")
+        return _run_all({place / name: config for name, config in named.items()}, place, processes)
+
+
+def _sweep(jobs: dict[Path, Config], place: Path) -> int:
+    """Go on with a sweep."""
+    with _processes(next(iter(jobs.values()))) as processes:
+        return _run_all(jobs, place, processes)
+
+
+def _run_all(jobs: dict[Path, Config], place: Path, processes: Processes) -> int:
+    """The runs of a sweep that are not finished yet, then the comparison of all; an interruption ends it."""
+    for position, (folder, config) in enumerate(jobs.items()):
+        if runs.read_json(folder / runs.SUMMARY) is not None:
+            continue
+        if processes.main:
+            print(f"\nrun {position + 1} of {len(jobs)}: {folder.name}", flush=True)
+        code = _one(config, folder, processes)
+        if code:
+            return code
+    if processes.main:
+        _compare(list(jobs), place, use_wandb=next(iter(jobs.values())).logger.name == "wandb")
+    return 0
+
+
+def _compare(folders: Sequence[Path], place: Path, *, use_wandb: bool) -> None:
+    """Print the table, write figure and rows, log both."""
+    series, skipped = compare.gather(folders)
+    for line in skipped:
+        print(f"zoo: warning: {line}", file=sys.stderr)
+    columns, rows = compare.columns_and_rows(series)
+    figure = compare.figure(series, place / "compare.png")
+    runs.write_json(place / "compare.json", [dict(zip(columns, row, strict=True)) for row in rows])
+    screen = console()
+    screen.print(compare.table(series))
+    screen.print(f"figure      {figure}")
+    if use_wandb:
+        screen.print(f"W&B         {_compare_wandb(series, place, columns, rows, figure) or 'not written'}")
+
+
+def _compare_wandb(
+    series: Sequence[compare.Series],
+    place: Path,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    figure: Path,
+) -> Path | None:
+    """The comparison as a W&B run of its own."""
+    from trainers.wandb_logger import WandbLogger, wandb_mode
+
+    first = series[0].config
+    logger = WandbLogger(
+        place,
+        name=f"compare-{place.name}",
+        mode=wandb_mode(first.logger.mode),
+        project=first.logger.project,
+        entity=first.logger.entity,
+        job_type="compare",
+        tags=list(dict.fromkeys([*(one.config.processor.name for one in series), first.task_name])),
+        config={"runs": [str(folder) for one in series for folder in one.folders]},
+    )
+    logger.start(run_id=None, step=0)
+    written = logger.place
+    logger.table("compare/scores", columns, rows)
+    logger.image("compare/score_against_size", figure)
+    logger.close()
+    return written
+
+
+def _print(finished: Finished) -> None:
+    """Table of scores, and where everything is."""
+    config = finished.config
+    rows = score_rows(config.processor.name, finished.evaluation)
+    if finished.control is not None:
+        rows += score_rows(control_name(config), finished.control)
+    samples = config.trainer.eval_samples
+    title = f"{config.processor.name} on {config.task_name}: {samples} held-out graphs a cell, own hints"
+    screen = console()
+    screen.print(score_table(title, rows))
+    places = {
+        "figure": finished.figure,
+        "checkpoint": finished.weights,
+        "local logs": f"{finished.folder}  (config.yaml, environment.json, metrics.jsonl, summary.json)",
+        "W&B": _wandb_place(finished),
+    }
+    for name, place in places.items():
+        if place:
+            screen.print(f"{name:<11} {place}")
+
+
+def _wandb_place(finished: Finished) -> str:
+    """Where the W&B run is, and how an offline one is uploaded."""
+    if finished.logs is None:
+        return ""
+    place = os.path.relpath(finished.logs)
+    return f"{place}  (offline; upload: wandb sync {place})" if "offline" in finished.logs.name else place

@@ -1,0 +1,286 @@
+"""One run from its config: train, score, the depth-blind control beside it, figures, summary."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.task import Task
+from trainers import checkpoint, runs
+from trainers.build import Built, build, identity
+from trainers.checkpoint import CheckpointError
+from trainers.display import ProgressDisplay, Row, number
+from trainers.distributed import Processes, pick_device
+from trainers.evaluation import Cell, Evaluation
+from trainers.figures import Line, Panel, size_figure
+from trainers.logger import make_logger
+from trainers.pictures import draw
+from trainers.reporting import Logger, NullLogger
+from trainers.run_config import Config
+from trainers.trainer import Trainer
+from trainers.usage import UsageError
+from zoo.reasoner import Reasoner
+
+CHECKPOINTS = "checkpoints"
+CONTROL = "control"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run left behind.
+
+    Attributes:
+        folder: the run folder.
+        config: of the run.
+        evaluation: scores of the best weights.
+        control: scores of the control, if there is one.
+        summary: what `summary.json` holds.
+        figure: score against size.
+        weights: the best weights.
+        logs: folder of the W&B run, None without one.
+    """
+
+    folder: Path
+    config: Config
+    evaluation: Evaluation
+    control: Evaluation | None
+    summary: Mapping[str, Any]
+    figure: Path
+    weights: Path
+    logs: Path | None
+
+
+def run(config: Config, folder: Path, processes: Processes | None = None) -> Finished:
+    """Train what a config describes, or go on where its folder's last checkpoint stands.
+
+    Args:
+        config: of the run.
+        folder: the run folder.
+        processes: that train together, of which the first prints, logs and writes; by default this one alone.
+
+    Returns:
+        Scores and places.
+
+    Raises:
+        UsageError: the parts do not go together, or a checkpoint cannot be used.
+        Interrupted: a signal came; the state was saved.
+        NonFiniteError: training met a number that is none.
+    """
+    processes = processes or Processes(device=pick_device(config.trainer.device))
+    built = build(config)
+    load_processor(config, built)
+    logger: Logger = NullLogger()
+    if processes.main:
+        runs.write_start(folder, config)
+        logger = make_logger(config, folder)
+    try:
+        title = f"{config.processor.name} on {config.task_name}"
+        summary, evaluation = _train(config, built, folder, logger, title, processes)
+        control = _control(config, folder, processes)
+        finished = _conclude(config, built, folder, logger, summary, evaluation, control, processes.main)
+    finally:
+        logger.close()
+    return finished
+
+
+def load_processor(config: Config, built: Built) -> None:
+    """Put another run's trained processor into the model, if the config names one.
+
+    Raises:
+        UsageError: there is no such run, its processor is another one, or its weights are unreadable.
+    """
+    if config.processor.weights is None:
+        return
+    source = runs.find(config.processor.weights, config.settings.runs_dir)
+    there = runs.load_config(source).processor
+    if there.name != config.processor.name:
+        raise UsageError(
+            f"processor.weights: {source} holds a trained {there.name}, this run has processor={config.processor.name}",
+            f"write processor={there.name}",
+        )
+    weights = weights_file(source)
+    try:
+        tensors, _ = checkpoint.read_weights(weights)
+        checkpoint.load_weights(built.model.processor, tensors, path=weights, prefix="processor.")
+    except CheckpointError as error:
+        raise UsageError.of(error, where="processor.weights") from error
+
+
+def load_trained(folder: Path, config: Config) -> Built:
+    """A run's model with its best weights.
+
+    Raises:
+        UsageError: there are none, they are unreadable, or of another model or task.
+    """
+    built = build(config)
+    weights = weights_file(folder)
+    try:
+        tensors, about = checkpoint.read_weights(weights)
+        if "identity" in about:
+            specs = {task.name: task.spec.as_dict() for task in built.tasks}
+            here = checkpoint.plain({**identity(config), "specs": specs})
+            checkpoint.check_identity(weights, {key: about["identity"].get(key) for key in here}, here)
+        checkpoint.load_weights(built.model, tensors, path=weights)
+    except CheckpointError as error:
+        raise UsageError.of(error) from error
+    return built
+
+
+def weights_file(folder: Path) -> Path:
+    """The file of a run's best weights, of its last ones where none were validated.
+
+    Raises:
+        UsageError: there is no checkpoint yet.
+    """
+    best = folder / CHECKPOINTS / checkpoint.BEST
+    if best.exists():
+        return best
+    newest = checkpoint.newest(folder / CHECKPOINTS)
+    if newest is None:
+        raise UsageError(f"run {folder} has no checkpoint yet", f"train it first: zoo train resume={folder}")
+    return newest / (checkpoint.BEST if (newest / checkpoint.BEST).exists() else checkpoint.WEIGHTS)
+
+
+def score_rows(name: str, evaluation: Evaluation) -> list[Row]:
+    """Lines of the table of scores: each distribution's score and share of whole graphs exact."""
+    several = len({cell.task for cell in evaluation}) > 1
+    rows: dict[tuple[str, str], dict[int, str]] = {}
+    for cell in evaluation:
+        where = f"{cell.task} {cell.distribution}" if several else cell.distribution
+        rows.setdefault((where, "score"), {})[cell.size] = number(cell.score)
+        rows.setdefault((where, "whole graphs exact"), {})[cell.size] = number(cell.exact)
+    return [Row(name, where, measure, cells) for (where, measure), cells in rows.items() if any(cells.values())]
+
+
+def control_name(config: Config) -> str:
+    """What the control is called."""
+    steps = config.settings.control.steps
+    return f"{config.processor.name}, only {steps} step{'s' if steps > 1 else ''} (control)"
+
+
+def _train(
+    config: Config, built: Built, folder: Path, logger: Logger, title: str, processes: Processes
+) -> tuple[dict[str, Any], Evaluation]:
+    """Train and score one model in one folder."""
+    with ProgressDisplay(title, config.trainer.max_steps, quiet=not processes.main) as display:
+        try:
+            trainer = Trainer(
+                built.model,
+                built.tasks,
+                config.trainer,
+                seed=config.settings.seed,
+                folder=folder,
+                logger=logger,
+                on_progress=display,
+                identity=identity(config),
+                processes=processes,
+            )
+            summary = trainer.fit()
+        except CheckpointError as error:
+            raise UsageError.of(error) from error
+        return summary, trainer.score()
+
+
+def _control(config: Config, folder: Path, processes: Processes) -> Evaluation | None:
+    """The same model held to a few processor steps, trained and scored likewise; None if none is asked for."""
+    control = config.settings.control
+    if control.steps == 0:
+        return None
+    # Without the algorithm's own number of steps, its hints have no frames to match.
+    held = dataclasses.replace(config.reasoner, steps=control.steps)
+    trainer = dataclasses.replace(config.trainer, max_steps=control.max_steps or config.trainer.max_steps)
+    blind = dataclasses.replace(config, reasoner=held, trainer=trainer)
+    built = build(blind)
+    load_processor(blind, built)
+    title = f"control, {control.steps} steps"
+    _, evaluation = _train(blind, built, folder / CONTROL, NullLogger(), title, processes)
+    return evaluation
+
+
+def _conclude(
+    config: Config,
+    built: Built,
+    folder: Path,
+    logger: Logger,
+    summary: Mapping[str, Any],
+    evaluation: Evaluation,
+    control: Evaluation | None,
+    main: bool,
+) -> Finished:
+    """Write figures and summary, hand them to the logger."""
+    whole = {
+        "processor": config.processor.name,
+        "task": config.task_name,
+        "seed": config.settings.seed,
+        "config": runs.config_hash(config),
+        "wandb_id": logger.run_id,
+        **summary,
+        "scores": evaluation.as_dict(),
+        CONTROL: None if control is None else {"steps": config.settings.control.steps, "scores": control.as_dict()},
+    }
+    figure, weights = folder / runs.FIGURE, folder / CHECKPOINTS / checkpoint.BEST
+    if main:
+        weights = weights_file(folder)
+        draw_scores(config, evaluation, control, figure)
+        runs.write_json(folder / runs.SUMMARY, whole)
+        _log(config, built, folder, logger, evaluation, control, figure)
+        logger.summary({key: value for key, value in whole.items() if not isinstance(value, list | dict)})
+    logs = getattr(logger, "place", None)
+    return Finished(folder, config, evaluation, control, whole, figure, weights, logs)
+
+
+def draw_scores(config: Config, evaluation: Evaluation, control: Evaluation | None, path: Path) -> Path:
+    """Draw score and share of whole graphs exact against size, a line a distribution."""
+    measured: list[tuple[Cell, bool]] = [(cell, False) for cell in evaluation]
+    measured += [(cell, True) for cell in control or ()]
+    several = len(config.tasks) > 1
+    wheres = list(dict.fromkeys((cell.task, cell.distribution) for cell, _ in measured))
+    panels = []
+    for title, measure, label in (("score", "score", "score"), ("whole graphs exact", "exact", "share of graphs")):
+        lines = []
+        for position, (task, distribution) in enumerate(wheres):
+            for held in (False, True):
+                cells = [c for c, h in measured if (c.task, c.distribution, h) == (task, distribution, held)]
+                cells = [c for c in cells if getattr(c, measure) == getattr(c, measure)]
+                if cells:
+                    name = (f"{task} {distribution}" if several else distribution) + (", control" if held else "")
+                    values = [getattr(c, measure) for c in cells]
+                    lines.append(Line(name, [c.size for c in cells], values, None, position, held))
+        if lines:
+            bounded = all(0 <= value <= 1 for line in lines for value in line.values)
+            panels.append(Panel(title, label, lines, share=bounded))
+    note = f"control: {config.settings.control.steps} processor steps" if control is not None else ""
+    title = f"{config.processor.name} on {config.task_name}, seed {config.settings.seed}"
+    return size_figure(panels, path, title=title, trained_to=max(config.trainer.sizes), note=note)
+
+
+def _log(
+    config: Config,
+    built: Built,
+    folder: Path,
+    logger: Logger,
+    evaluation: Evaluation,
+    control: Evaluation | None,
+    figure: Path,
+) -> None:
+    """Tables and pictures, for the logger; scores and weights it has from the trainer."""
+    if control is not None:
+        rows = [[config.processor.name, *row] for row in evaluation.rows()]
+        rows += [[control_name(config), *row] for row in control.rows()]
+        logger.table("scores_and_control", ("model", *Evaluation.COLUMNS), rows)
+    logger.image("size_generalisation", figure)
+    for name, path in pictures(config, built.model, built.tasks, folder).items():
+        logger.image(name, path)
+
+
+def pictures(config: Config, model: Reasoner, tasks: Sequence[Task], folder: Path) -> dict[str, Path]:
+    """Pictures of one held-out sample of each task at the largest training size."""
+    found: dict[str, Path] = {}
+    for task in tasks:
+        title = f"{config.processor.name} on {task.name}"
+        size = max(config.trainer.sizes)
+        found |= draw(model, task, folder / "pictures", size=size, title=title, seed=config.settings.seed)
+    return found
