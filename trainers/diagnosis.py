@@ -63,8 +63,8 @@ def diagnose(
     if folder is not None:
         suffix = f"-rank{training.processes.rank}" if training.processes.world > 1 else ""
         folder = folder / f"nonfinite-step-{report.step:08d}{suffix}"
-        details = {"step": report.step, "task": report.task, "term": named, "samples": samples,
-                   "values": dict(zip((*report.names, "loss", "grad_norm"), map(repr, values), strict=False))}  # fmt: skip
+        found = dict(zip((*report.names, "loss", "grad_norm"), map(repr, values), strict=False))
+        details = {"step": report.step, "task": report.task, "term": named, "samples": samples, "values": found}
         folder = _dump(folder, details, items.batches, state)
     return NonFiniteError(report.step, report.task, named, samples, folder)
 

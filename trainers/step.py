@@ -19,6 +19,9 @@ from trainers.schedules import learning_rate
 from trainers.trainer_config import TrainerConfig
 from zoo.processor import Processor
 
+# Keeps the clipping factor of a zero gradient finite; the value is that of torch's own clipping.
+_NORM_EPS = 1e-6
+
 
 class Report(NamedTuple):
     """What a step leaves behind, still on its device.
@@ -75,7 +78,9 @@ class TrainingStep:
             if parameters and not any(parameter.requires_grad for parameter in parameters):
                 processor.eval()
 
-    def losses(self, batches: Sequence[Batch], counts: Mapping[str, float], step: int) -> tuple[tuple[str, ...], Tensor]:
+    def losses(
+        self, batches: Sequence[Batch], counts: Mapping[str, float], step: int
+    ) -> tuple[tuple[str, ...], Tensor]:
         """Gradients of the weighted means, added up over micro-batches.
 
         Args:
@@ -119,17 +124,16 @@ class TrainingStep:
         loss = sum((weight * mean for weight, mean in zip(weights, means.unbind(0), strict=True)), means.new_zeros(()))
         # Under a loss scale gradients may overflow: that step is left out and the scale lowered.
         finite = torch.isfinite(loss) if self.scaler.is_enabled() else torch.isfinite(loss) & torch.isfinite(norm)
-        if self.device.type == "cpu" and not bool(finite):
-            return Report(step, items.batches[0].spec.task, lr, names, torch.stack([*means, loss, norm, finite.to(loss)]))
-        self._clip(gradients, norm)
-        self._update(finite)
+        if self.device.type != "cpu" or bool(finite):
+            self._clip(gradients, norm)
+            self._update(finite)
         values = torch.cat([means, torch.stack([loss, norm, finite.to(loss)])])
-        return Report(step, items.batches[0].spec.task, lr, names, values.detach())
+        return Report(step, items.batches[0].spec.task, lr, names, values)
 
     def _clip(self, gradients: list[Tensor], norm: Tensor) -> None:
         """Clip by norm, then by value."""
         if self.config.clip_norm and gradients:
-            factor = (self.config.clip_norm / (norm + 1e-6)).clamp_max(1.0)
+            factor = (self.config.clip_norm / (norm + _NORM_EPS)).clamp_max(1.0)
             torch._foreach_mul_(gradients, factor.to(gradients[0]))
         if self.config.clip_value and gradients:
             torch._foreach_clamp_min_(gradients, -self.config.clip_value)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ __all__ = ["Interrupted", "Logger", "NonFiniteError", "NullLogger", "Progress", 
 _REPORTS_AT_ONCE = 25
 # What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
 _FREE = frozenset(
-    """max_steps device compile threads prefetch sample_threads val_every val_samples val_sizes eval_sizes
-    eval_distributions eval_samples eval_batch_size eval_layout log_every checkpoint_every keep resume
-    time_limit""".split()
+    {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
+    | {"val_every", "val_samples", "val_sizes", "log_every", "checkpoint_every", "keep"}
+    | {"eval_sizes", "eval_distributions", "eval_samples", "eval_batch_size", "eval_layout"}
 )
 
 
@@ -196,8 +197,6 @@ class Trainer:
             path = checkpoint.newest(self.checkpoints)
             if path is not None:
                 position, run_id = self._resume(checkpoint.load(path, identity=self.identity), path)
-        elif self.config.resume is False:
-            self.step = 0
         self.processes.broadcast([*self.model.state_dict().values(), *self.objective.state_dict().values()])
         if self.folder is not None and self.processes.main:
             self._metrics = MetricsFile(self.folder / "metrics.jsonl", position=position)
@@ -234,7 +233,8 @@ class Trainer:
         config = self.config
         self.training.set_mode()
         self._clock, self._read_step = time.monotonic(), self.step
-        ahead = Prefetch(self.sampler, self.step, config.max_steps, depth=config.prefetch, threads=config.sample_threads)
+        depth, threads = config.prefetch, config.sample_threads
+        ahead = Prefetch(self.sampler, self.step, config.max_steps, depth=depth, threads=threads)
         with ahead:
             for items in ahead:
                 counts = self._agree(items, stop)
@@ -307,7 +307,11 @@ class Trainer:
         """Raise for the first pending report that is not finite."""
         for report, _ in self._reports:
             if not bool(report.values[-1]):
-                raise diagnose(report, self.training, self.sampler, self.folder, lambda: self._checkpoint(report.step))
+                raise self._diagnosed(report)
+
+    def _diagnosed(self, report: Report) -> NonFiniteError:
+        """What to raise for a step that was not finite."""
+        return diagnose(report, self.training, self.sampler, self.folder, partial(self._checkpoint, report.step))
 
     def _read_reports(self) -> None:
         """Fetch what has been reported, stop at what is not finite, log the rest."""
@@ -323,7 +327,7 @@ class Trainer:
             row = values[first : first + len(report.values)]
             first += len(report.values)
             if not row[-1]:
-                raise diagnose(report, self.training, self.sampler, self.folder, lambda r=report: self._checkpoint(r.step))
+                raise self._diagnosed(report)
             self._last_loss = row[-3]
             done = report.step + 1
             if extra or done % self.config.log_every == 0 or done in (1, self.config.max_steps):
