@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.memory.content_scan import by_step
+
 
 class LayerTape(NamedTuple):
     """What the way back needs of a layer."""
@@ -86,40 +88,49 @@ class ControllerScan:
             if self.recurrent:
                 layer.hidden[0], layer.cells[0] = hidden[:, depth], cells[:, depth]
             self.layers.append(layer)
+        self.views()
+
+    def views(self) -> None:
+        """Make the views of every step at once: making one costs as much as a small operator."""
+        self.inputs = [layer.inputs.unbind(0) for layer in self.layers]
+        self.hidden = [layer.hidden.unbind(0) for layer in self.layers]
+        self.cells = [layer.cells.unbind(0) for layer in self.layers]
+        self.squashed = [layer.squashed.unbind(0) for layer in self.layers]
+        self.gates = [layer.gates.unbind(0) for layer in self.layers]
+        cut = 3 * self.size
+        self.open = [layer.gates[..., :cut].unbind(0) for layer in self.layers]
+        self.candidate = [layer.gates[..., cut:].unbind(0) for layer in self.layers]
+        self.transposed = [weight.t() for weight in self.recurrent_weights]
 
     def forward(self, step: int, reads: Tensor) -> Tensor:
         """One step: the output, `[B, S]` or with `skip` all layers side by side."""
-        outputs = []
-        for depth, (layer, weight) in enumerate(zip(self.layers, self.recurrent_weights, strict=True)):
+        outputs: list[Tensor] = []
+        for depth in self.depths:
             seen = [reads] if self._sees_token(depth) else []
-            if depth:
-                seen.append(outputs[-1])
+            seen += outputs[-1:]
             if self.recurrent:
-                seen.append(layer.hidden[step])
-            torch.cat(seen, 1, out=layer.inputs[step])
-            gates = layer.gates[step].addmm_(layer.inputs[step], weight.t())
-            after = layer.hidden[step + 1]
+                seen.append(self.hidden[depth][step])
+            inputs = torch.cat(seen, 1, out=self.inputs[depth][step])
+            self.gates[depth][step].addmm_(inputs, self.transposed[depth])
+            after = self.hidden[depth][step + 1]
             if self.recurrent:
-                self._lstm(layer, step, gates)
+                self._lstm(depth, step)
             else:
-                torch.tanh(gates, out=gates)
-                after.copy_(gates)
+                after.copy_(self.gates[depth][step].tanh_())
             outputs.append(after)
         return torch.cat(outputs, 1) if self.skip and len(outputs) > 1 else outputs[-1]
 
-    def _lstm(self, layer: LayerTape, step: int, gates: Tensor) -> None:
+    def _lstm(self, depth: int, step: int) -> None:
         """New cell and hidden of an LSTM layer."""
-        size = self.size
-        gates[:, : 3 * size].sigmoid_()
-        gates[:, 3 * size :].tanh_()
-        out, open_, forget, candidate = gates.split(size, 1)
-        before, after = layer.cells[step], layer.cells[step + 1]
+        out, open_, forget = self.open[depth][step].sigmoid_().split(self.size, 1)
+        candidate = self.candidate[depth][step].tanh_()
+        before, after = self.cells[depth][step], self.cells[depth][step + 1]
         torch.mul(forget, before, out=after).addcmul_(open_, candidate)
-        squashed = torch.tanh(after, out=layer.squashed[step])
-        hidden = torch.mul(out, squashed, out=layer.hidden[step + 1])
+        squashed = torch.tanh(after, out=self.squashed[depth][step])
+        hidden = torch.mul(out, squashed, out=self.hidden[depth][step + 1])
         if self.valid is not None:
             valid = self.valid[step]
-            torch.where(valid, hidden, layer.hidden[step], out=hidden)
+            torch.where(valid, hidden, self.hidden[depth][step], out=hidden)
             torch.where(valid, after, before, out=after)
 
     def final(self) -> tuple[Tensor, Tensor]:
@@ -137,10 +148,10 @@ class ControllerScan:
         self.d_gates = [torch.empty_like(layer.gates) for layer in self.layers]
         self.d_hidden = list(d_hidden.unbind(1))
         self.d_cells = list(d_cells.unbind(1))
-        self.slopes: list[tuple[Tensor, ...]] = []
-        for layer in self.layers:
+        self.slopes: list[list[tuple[Tensor, ...]]] = []
+        for layer, d_gates in zip(self.layers, self.d_gates, strict=True):
             if not self.recurrent:
-                self.slopes.append((1 - layer.gates.square(),))
+                self.slopes.append(by_step(d_gates, 1 - layer.gates.square()))
                 continue
             out, open_, forget, candidate = layer.gates.split(self.size, 2)
             through_cell = torch.stack(
@@ -151,9 +162,9 @@ class ControllerScan:
                 ],
                 2,
             )
-            self.slopes.append(
-                (layer.squashed * out * (1 - out), through_cell, out * (1 - layer.squashed.square()), forget)
-            )
+            columns = (layer.squashed * out * (1 - out), through_cell, out * (1 - layer.squashed.square()), forget)
+            to_out, to_cell = d_gates[..., : self.size], d_gates[..., self.size :].unflatten(2, (3, self.size))
+            self.slopes.append(by_step(d_gates, to_out, to_cell, *columns))
 
     def backward(self, step: int, d_output: Tensor) -> Tensor:
         """One step back: the gradient of the reads that went in, from that of the output."""
@@ -178,23 +189,22 @@ class ControllerScan:
 
     def _layer_backward(self, depth: int, step: int, d_new: Tensor) -> Tensor:
         """Gradient of a layer's inputs (not the token); that of its own past is kept for the step before."""
-        size, d_gates, slopes = self.size, self.d_gates[depth][step], self.slopes[depth]
         weight = self.recurrent_weights[depth]
         if not self.recurrent:
-            torch.mul(d_new, slopes[0][step], out=d_gates)
-            return d_gates @ weight
-        to_out, through_cell, to_cell, forget = slopes
+            d_gates, slope = self.slopes[depth][step]
+            return torch.mul(d_new, slope, out=d_gates) @ weight
+        d_gates, d_out, d_rest, out_slope, rest_slope, cell_slope, forget = self.slopes[depth][step]
         d_hidden, d_cell = d_new + self.d_hidden[depth], self.d_cells[depth]
         skipped: tuple[Tensor, Tensor] | None = None
         if self.valid is not None:
             valid = self.valid[step]
             skipped = d_hidden.masked_fill(valid, 0.0), d_cell.masked_fill(valid, 0.0)
             d_hidden, d_cell = torch.where(valid, d_hidden, 0.0), torch.where(valid, d_cell, 0.0)
-        d_cell = torch.addcmul(d_cell, d_hidden, to_cell[step])
-        torch.mul(d_hidden, to_out[step], out=d_gates[:, :size])
-        torch.mul(d_cell[:, None], through_cell[step], out=d_gates[:, size:].view(-1, 3, size))
+        d_cell = torch.addcmul(d_cell, d_hidden, cell_slope)
+        torch.mul(d_hidden, out_slope, out=d_out)
+        torch.mul(d_cell[:, None], rest_slope, out=d_rest)
         d_inputs = d_gates @ weight
-        self.d_hidden[depth], self.d_cells[depth] = d_inputs[:, -size:], d_cell * forget[step]
+        self.d_hidden[depth], self.d_cells[depth] = d_inputs[:, -self.size :], d_cell * forget
         if skipped is not None:
             self.d_hidden[depth] = self.d_hidden[depth] + skipped[0]
             self.d_cells[depth] = self.d_cells[depth] + skipped[1]

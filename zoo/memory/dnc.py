@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tasks.registry import option
 from zoo.memory.addressing import content_weighting, read, write
-from zoo.memory.cell import Cell
+from zoo.memory.cell import Cell, hand_written
+from zoo.memory.dnc_scan import DNCScan, Layout
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
 from zoo.memory.sweep import Sweep
 from zoo.processor import check_choice
@@ -175,6 +176,42 @@ class DNCCell(Cell):
         reads = read(memory, weightings)
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
         return y, DNCState(memory, usage, precedence, link, write_weighting, weightings, reads, controller)
+
+    def scan(
+        self,
+        xs: Float[Tensor, "batch length input"],
+        state: DNCState,
+        mask: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Float[Tensor, "batch length output"], DNCState]:
+        """All tokens; outside the compiler with a hand-written derivative (see `zoo.memory.dnc_scan`)."""
+        if not hand_written(xs):
+            return self.loop(xs, state, mask)
+        config = self.config
+        layout = Layout(
+            reads=config.read_heads,
+            slots=config.slots,
+            word=config.word,
+            recurrent=self.controller.recurrent,
+            least_strength=1.0 if config.strengths == "oneplus" else 0.0,
+            clip=config.clip,
+            detach_usage=config.detach_usage,
+            norm_epsilon=NORM_EPSILON,
+            usage_epsilon=USAGE_EPSILON,
+        )
+        inputs = (
+            *(xs, *state[:-1], *state.controller, self.interface.weight, self.interface.bias),
+            *self.controller.parameters_of_layers(),
+        )
+        keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
+        features, *tensors = DNCScan.apply(layout, keep, mask, *inputs)
+        ys = self.output(features)
+        if mask is not None:
+            ys = torch.where(mask[:, :, None], ys, 0.0)
+        memory, usage, precedence, link, write_weighting, read_weightings, reads, hidden, cells = tensors
+        controller = ControllerState(hidden, cells)
+        return ys, DNCState(
+            memory, usage, precedence, link, write_weighting, read_weightings, reads, controller
+        )
 
     def tell(self, output: Float[Tensor, "batch controller"]) -> Interface:
         """The interface vector of the controller's output, parsed."""

@@ -9,6 +9,7 @@ Axes: L length, B batch, H heads (read heads first), R reads, N slots, W word, K
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from zoo.memory.content_scan import (
+    by_step,
+    content_backward,
+    key_rows,
+    keys_backward,
+    scale_keys,
+    slot_scales,
+    softmax_backward,
+)
 from zoo.memory.controller_scan import ControllerScan, LayerTape
 
 
@@ -47,15 +57,24 @@ class Layout(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Views of an interface vector (or of its gradient), `[…, B, …]`."""
+    """Views of one step's interface (or of its gradient), shaped to broadcast."""
 
     keys: Tensor
+    """`[B, H, W]`."""
     add: Tensor
+    """`[B, writes, W]`."""
     strengths: Tensor
+    """`[B, H]`."""
     sharpness: Tensor
+    """`[B, H, 1]`, without its 1."""
     gates: Tensor
-    erase: Tensor
+    """`[B, H, 1]`."""
+    erase: list[Tensor]
+    """`[B, W, 1]` for each write head."""
     shifts: Tensor
+    """`[B, H, K]`."""
+    offsets: list[Tensor]
+    """`[B, H, 1]` for each offset."""
 
 
 class Tape(NamedTuple):
@@ -65,8 +84,6 @@ class Tape(NamedTuple):
     """Interface before clip and activation, `[L, B, I]`."""
     said: Tensor
     """Interface after activation; sharpness without its 1."""
-    memory: Tensor
-    """`[L + 1, B, W, N]`."""
     slot_scale: Tensor
     """Inverse lengths of the slots, `[L, B, 1, N]`."""
     scores: Tensor
@@ -78,45 +95,32 @@ class Tape(NamedTuple):
     logs: Tensor
     fresh: Tensor
     """New weightings, before masked tokens took the old ones."""
+    memory: Tensor
+    """`[L + 1, B, W, N]`."""
     weightings: Tensor
     """`[L + 1, B, H, N]`."""
     features: Tensor
     """[controller, reads], `[L, B, C + R W]`."""
 
 
-def view_parts(interface: Tensor, layout: Layout) -> Parts:
-    """Views of `[…, I]`."""
+def parts_by_step(interface: Tensor, layout: Layout) -> list[Parts]:
+    """Views of `[L, B, I]`, all made at once: making one costs as much as a small operator."""
     cuts = layout.cuts()
     keys, add, strengths, sharpness, gates, erase, shifts = (
-        interface[..., start:end] for start, end in zip(cuts, cuts[1:], strict=False)
+        interface[..., start:end] for start, end in pairwise(cuts)
     )
     words = (-1, layout.word)
-    return Parts(
-        keys.unflatten(-1, words),
-        add.unflatten(-1, words),
-        strengths,
-        sharpness,
-        gates,
-        erase.unflatten(-1, words),
-        shifts.unflatten(-1, (-1, layout.offsets)),
+    erases = erase.unflatten(-1, words)[..., None].unbind(2)
+    shifts = shifts.unflatten(-1, (-1, layout.offsets))
+    columns = (
+        *(keys.unflatten(-1, words), add.unflatten(-1, words), strengths, sharpness[..., None], gates[..., None]),
+        *(*erases, shifts, *shifts[..., None].unbind(3)),
     )
-
-
-def activate(raw: Tensor, out: Tensor, layout: Layout) -> Tensor:
-    """Clip and activations of an interface."""
-    cuts = layout.cuts()
-    if layout.clip is None:
-        out.copy_(raw)
-    else:
-        torch.clamp(raw, -layout.clip, layout.clip, out=out)
-    if layout.squash_keys:
-        out[:, : cuts[2]].tanh_()
-    positive = out[:, cuts[2] : cuts[4]]
-    positive.copy_(F.softplus(positive))
-    out[:, cuts[4] : cuts[6]].sigmoid_()
-    shifts = out[:, cuts[6] :].unflatten(1, (layout.heads, layout.offsets))
-    shifts.copy_(shifts.softmax(2))
-    return out
+    writes = len(erases)
+    return [
+        Parts(keys, add, strengths, sharpness, gates, list(more[:writes]), more[writes], list(more[writes + 1 :]))
+        for keys, add, strengths, sharpness, gates, *more in by_step(*columns)
+    ]
 
 
 def slopes(tape: Tape, layout: Layout) -> Tensor:
@@ -133,19 +137,23 @@ def slopes(tape: Tape, layout: Layout) -> Tensor:
     return slope
 
 
-def pad_ends(weightings: Tensor, reach: int, out: Tensor | None = None) -> Tensor:
+def pad_ends(weightings: Tensor, reach: int, out: Tensor) -> Tensor:
     """The last `reach` slots, all slots, the first `reach`."""
     if reach == 0:
-        return weightings.clone() if out is None else out.copy_(weightings)
-    parts = (weightings[..., -reach:], weightings, weightings[..., :reach])
-    return torch.cat(parts, -1) if out is None else torch.cat(parts, -1, out=out)
+        return out.copy_(weightings)
+    return torch.cat((weightings[..., -reach:], weightings, weightings[..., :reach]), -1, out=out)
+
+
+def windows(padded: Tensor, layout: Layout) -> list[tuple[Tensor, ...]]:
+    """For each step, `[B, H, N]` from each place of padded weightings on."""
+    return by_step(*(padded[..., start : start + layout.slots] for start in range(layout.offsets)))
 
 
 class NTMScan(torch.autograd.Function):
     """All steps of an NTM, without its output layer."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         layout: Layout,
         keep: bool,
@@ -175,18 +183,18 @@ class NTMScan(torch.autograd.Function):
         tape.memory[0] = memory.transpose(1, 2)
         tape.weightings[0] = weightings
         reads = reads.flatten(1)
-        for step in range(xs.shape[1]):
+        heads = _Heads(layout, tape, valid)
+        to_interface = interface_weight.t()
+        for step, (raw, feature) in enumerate(zip(tape.raw, tape.features, strict=True)):
             output = controller.forward(step, reads)
-            torch.addmm(interface_bias, output, interface_weight.t(), out=tape.raw[step])
-            fresh = _access(tape, layout, step, keep, valid)
-            feature = torch.cat([output, fresh], 1, out=tape.features[step])
-            fresh = feature[:, output.shape[1] :]
+            torch.addmm(interface_bias, output, to_interface, out=raw)
+            fresh = heads.step(step)
+            torch.cat([output, fresh], 1, out=feature)
             reads = fresh if valid is None else torch.where(valid[step], fresh, reads)
         if keep:
             ctx.layout, ctx.layers = layout, len(layers)
-            ctx.save_for_backward(
-                mask, controller.xs, interface_weight, *layers, *tape, *(t for layer in controller.layers for t in layer)
-            )
+            layer_tapes = (column for layer in controller.layers for column in layer)
+            ctx.save_for_backward(mask, controller.xs, interface_weight, *layers, *tape, *layer_tapes)
         last = xs.shape[1] if keep else xs.shape[1] % 2
         return (
             tape.features.transpose(0, 1).clone(memory_format=torch.contiguous_format),
@@ -198,7 +206,7 @@ class NTMScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of what `forward` took."""
         layout: Layout = ctx.layout
         d_features, d_memory, d_weightings, d_reads, d_hidden, d_cells = gradients
@@ -213,15 +221,15 @@ class NTMScan(torch.autograd.Function):
         controller.layers = [LayerTape(*rest[i : i + width]) for i in range(0, len(rest), width)]
         controller.turn(d_hidden, d_cells)
         way_back = _WayBack(layout, tape, valid, d_memory, d_weightings)
-        d_features = d_features.transpose(0, 1).contiguous()
         outputs = tape.features.shape[2] - layout.reads * layout.word
+        d_outputs, d_fresh = d_features[..., :outputs].unbind(1), d_features[..., outputs:].unbind(1)
         d_reads = d_reads.flatten(1)
         for step in reversed(range(xs.shape[0])):
             d_skipped = None
             if valid is not None:
                 d_skipped, d_reads = d_reads.masked_fill(valid[step], 0.0), torch.where(valid[step], d_reads, 0.0)
-            d_raw = way_back.step(step, d_reads + d_features[step, :, outputs:])
-            d_output = torch.addmm(d_features[step, :, :outputs], d_raw, interface_weight)
+            d_raw = way_back.step(step, d_reads + d_fresh[step])
+            d_output = torch.addmm(d_outputs[step], d_raw, interface_weight)
             d_reads = controller.backward(step, d_output)
             if d_skipped is not None:
                 d_reads = d_reads + d_skipped
@@ -243,6 +251,7 @@ def _allocate(controller: ControllerScan, layout: Layout, keep: bool, interface:
     new = controller.xs.new_empty
     heads, slots = layout.heads, layout.slots
     per_head = (length, batch, heads, slots)
+    weightings = new(length + 1, batch, heads, slots)
     return Tape(
         raw=new(length, batch, interface),
         said=new(length, batch, interface),
@@ -253,43 +262,70 @@ def _allocate(controller: ControllerScan, layout: Layout, keep: bool, interface:
         padded=new(length, batch, heads, layout.offsets - 1 + slots),
         rotated=new(per_head),
         logs=new(per_head),
-        fresh=new(per_head),
-        weightings=new(length + 1, batch, heads, slots),
+        fresh=weightings[1:] if controller.valid is None else new(per_head),
+        weightings=weightings,
         features=new(length, batch, controller.size + layout.reads * layout.word),
     )
 
 
-def _access(tape: Tape, layout: Layout, step: int, keep: bool, valid: Tensor | None) -> Tensor:
-    """Heads of one step: address, read, write. Returns the reads, `[B, R W]`."""
-    said = view_parts(activate(tape.raw[step], tape.said[step], layout), layout)
-    now, after = (step, step + 1) if keep else (step % 2, (step + 1) % 2)
-    memory, previous = tape.memory[now], tape.weightings[step]
-    scale = torch.sum(memory.square(), 1, keepdim=True, out=tape.slot_scale[step])
-    scale.add_(layout.norm_epsilon).rsqrt_()
-    key_scale = said.strengths * torch.rsqrt(said.keys.square().sum(2) + layout.norm_epsilon)
-    scores = torch.bmm(said.keys * key_scale[:, :, None], memory, out=tape.scores[step]).mul_(scale)
-    content = torch.softmax(scores, 2, out=tape.content[step])
-    gated = torch.lerp(previous, content, said.gates[:, :, None])
-    padded = pad_ends(gated, layout.offsets // 2, out=tape.padded[step])
-    rotated = tape.rotated[step].fill_(layout.sharpen_epsilon)
-    for offset in range(layout.offsets):
-        window = padded[:, :, layout.offsets - 1 - offset :][:, :, : layout.slots]
-        rotated.addcmul_(window, said.shifts[:, :, offset, None])
-    logs = torch.log(rotated, out=tape.logs[step])
-    fresh = torch.softmax(torch.addcmul(logs, logs, said.sharpness[:, :, None]), 2, out=tape.fresh[step])
-    writing = fresh[:, layout.reads :]
-    if valid is None:
-        tape.weightings[step + 1] = fresh
-    else:
-        torch.where(valid[step, :, :, None], fresh, previous, out=tape.weightings[step + 1])
-        # A weighting of zeros leaves the memory as it is.
-        writing = writing * valid[step, :, :, None]
-    reads = torch.bmm(fresh[:, : layout.reads], memory.transpose(1, 2))
-    kept = memory
-    for head in range(layout.writes):
-        kept = torch.addcmul(kept, kept * said.erase[:, head, :, None], writing[:, head, None], value=-1)
-    torch.baddbmm(kept, said.add.transpose(1, 2), writing, out=tape.memory[after])
-    return reads.flatten(1)
+class _Heads:
+    """The heads, step by step."""
+
+    def __init__(self, layout: Layout, tape: Tape, valid: Tensor | None) -> None:
+        """Make the views of every step."""
+        self.layout, self.valid = layout, valid
+        self.epsilon = tape.said.new_full((), layout.sharpen_epsilon)
+        self.rows = by_step(*tape[:-3])
+        self.memory, self.weightings = tape.memory.unbind(0), tape.weightings.unbind(0)
+        self.said = parts_by_step(tape.said, layout)
+        self.windows = windows(tape.padded, layout)
+        cuts = layout.cuts()
+        self.squashed = tape.said[..., : cuts[2]].unbind(0)
+        self.positive = tape.said[..., cuts[2] : cuts[4]].unbind(0)
+        self.gates = tape.said[..., cuts[4] : cuts[6]].unbind(0)
+
+    def step(self, step: int) -> Tensor:
+        """Address, read, write. Returns the reads, `[B, R W]`."""
+        layout = self.layout
+        raw, said, scale, scores, content, padded, rotated, logs, fresh = self.rows[step]
+        self._activate(step, raw, said)
+        parts = self.said[step]
+        count = len(self.memory)
+        memory, previous = self.memory[step % count], self.weightings[step]
+        slot_scales(memory, layout.norm_epsilon, out=scale)
+        torch.bmm(scale_keys(parts.keys, parts.strengths, layout.norm_epsilon), memory, out=scores).mul_(scale)
+        torch.softmax(scores, 2, out=content)
+        pad_ends(torch.lerp(previous, content, parts.gates), layout.offsets // 2, padded)
+        total = self.epsilon
+        for window, weight in zip(reversed(self.windows[step]), parts.offsets, strict=True):
+            total = torch.addcmul(total, window, weight, out=rotated)
+        torch.log(rotated, out=logs)
+        torch.softmax(torch.addcmul(logs, logs, parts.sharpness), 2, out=fresh)
+        reading, writing = fresh.split((layout.reads, layout.writes), 1)
+        if self.valid is not None:
+            valid = self.valid[step, :, :, None]
+            torch.where(valid, fresh, previous, out=self.weightings[step + 1])
+            # A weighting of zeros leaves the memory as it is.
+            writing = writing * valid
+        reads = torch.bmm(reading, memory.transpose(1, 2))
+        for erase, weighting in zip(parts.erase, writing.split(1, 1), strict=True):
+            memory = torch.addcmul(memory, memory * erase, weighting, value=-1)
+        torch.baddbmm(memory, parts.add.transpose(1, 2), writing, out=self.memory[(step + 1) % count])
+        return reads.flatten(1)
+
+    def _activate(self, step: int, raw: Tensor, said: Tensor) -> None:
+        """Clip and activations of the interface."""
+        clip = self.layout.clip
+        if clip is None:
+            said.copy_(raw)
+        else:
+            torch.clamp(raw, -clip, clip, out=said)
+        if self.layout.squash_keys:
+            self.squashed[step].tanh_()
+        positive, shifts = self.positive[step], self.said[step].shifts
+        positive.copy_(F.softplus(positive))
+        self.gates[step].sigmoid_()
+        shifts.copy_(shifts.softmax(2))
 
 
 class _WayBack:
@@ -299,99 +335,103 @@ class _WayBack:
         self, layout: Layout, tape: Tape, valid: Tensor | None, d_memory: Tensor, d_weightings: Tensor
     ) -> None:
         """Prepare what all steps share; the gradients are those of the final state."""
-        self.layout, self.tape, self.valid = layout, tape, valid
-        self.d_memory = d_memory.transpose(1, 2).contiguous()
+        self.layout, self.valid = layout, valid
+        self.d_memory = d_memory.transpose(1, 2)
         self.d_weightings = d_weightings
-        self.slope = slopes(tape, layout)
         self.d_raw = torch.empty_like(tape.raw)
-        said = view_parts(tape.said, layout)
-        self.said = said
-        self.key_scale = torch.rsqrt(said.keys.square().sum(3) + layout.norm_epsilon)
-        self.power_slope = (1 + said.sharpness[..., None]) / tape.rotated
-        reach = layout.offsets // 2
-        self.moved = tape.content - tape.weightings[:-1]
-        self.writing = tape.fresh[:, :, layout.reads :]
+        self.said, self.d_said = parts_by_step(tape.said, layout), parts_by_step(self.d_raw, layout)
+        keys = tape.said[..., : layout.heads * layout.word].unflatten(-1, (-1, layout.word))
+        cuts = layout.cuts()
+        self.keys = key_rows(keys, tape.said[..., cuts[2] : cuts[3]], layout.norm_epsilon)
+        sharpness = tape.said[..., cuts[3] : cuts[4], None]
+        writing = tape.fresh[:, :, layout.reads :]
         if valid is not None:
-            self.writing = self.writing * valid[..., None]
-        self.reach = reach
+            writing = writing * valid[..., None]
+        columns = (
+            *(slopes(tape, layout), (1 + sharpness) / tape.rotated, tape.content - tape.weightings[:-1]),
+            *(tape.fresh[:, :, : layout.reads], writing, tape.slot_scale, tape.scores, tape.content),
+            *(tape.fresh, tape.logs, tape.memory[:-1]),
+        )
+        self.rows = [_Row(*row) for row in by_step(*columns)]
+        self.windows = windows(tape.padded, layout)
+        self.padded = torch.empty_like(tape.padded[0])
+        self.d_windows = windows(self.padded[None], layout)[0]
 
     def step(self, step: int, d_reads: Tensor) -> Tensor:
         """Gradient of the interface before activation, `[B, I]`, from that of the reads."""
-        layout, tape = self.layout, self.tape
-        said = Parts(*(part[step] for part in self.said))
-        d_raw = self.d_raw[step]
-        d_said = view_parts(d_raw, layout)
+        layout, row = self.layout, self.rows[step]
+        said, d_said = self.said[step], self.d_said[step]
         d_reads = d_reads.unflatten(1, (layout.reads, layout.word))
-        d_weightings = self.d_weightings
+        d_writing = self._write(row, said, d_said)
+        d_heads = torch.cat([torch.bmm(d_reads, row.memory), d_writing], 1).add_(self.d_weightings)
         d_skipped = None
         if self.valid is not None:
             valid = self.valid[step, :, :, None]
-            d_skipped = d_weightings.masked_fill(valid, 0.0)
-        memory = tape.memory[step]
-        d_writing = self._write(step, said, d_said)
-        d_heads = torch.cat([torch.bmm(d_reads, memory), d_writing], 1).add_(d_weightings)
-        if self.valid is not None:
+            d_skipped = self.d_weightings.masked_fill(valid, 0.0)
             d_heads = torch.where(valid, d_heads, 0.0)
-        self.d_memory.baddbmm_(d_reads.transpose(1, 2), tape.fresh[step, :, : layout.reads])
-        d_gated = self._location(step, said, d_said, d_heads)
-        d_content = d_gated * said.gates[:, :, None]
-        torch.sum(d_gated * self.moved[step], 2, out=d_said.gates)
+        self.d_memory.baddbmm_(d_reads.transpose(1, 2), row.reading)
+        d_gated = self._location(step, row, said, d_said, d_heads)
+        d_content = d_gated * said.gates
+        torch.sum(d_gated * row.moved, 2, keepdim=True, out=d_said.gates)
         self.d_weightings = d_gated.sub_(d_content)
         if d_skipped is not None:
-            self.d_weightings = self.d_weightings + d_skipped
-        self._content(step, said, d_said, d_content)
-        d_raw.mul_(self.slope[step])
-        return d_raw
+            self.d_weightings += d_skipped
+        d_scaled = content_backward(
+            d_content,
+            self.d_memory,
+            content=row.content,
+            scores=row.scores,
+            scaled=self.keys[step].scaled,
+            memory=row.memory,
+            slot_scale=row.slot_scale,
+        )
+        keys_backward(d_scaled, self.keys[step], d_said.keys, d_said.strengths)
+        return self.d_raw[step].mul_(row.slope)
 
-    def _write(self, step: int, said: Parts, d_said: Parts) -> Tensor:
+    def _write(self, row: _Row, said: Parts, d_said: Parts) -> Tensor:
         """Through adds and erases: gradient of the write weightings; the memory's is brought before the write."""
-        writing, d_memory = self.writing[step], self.d_memory
-        torch.bmm(writing, d_memory.transpose(1, 2), out=d_said.add)
+        d_memory = self.d_memory
+        torch.bmm(row.writing, d_memory.transpose(1, 2), out=d_said.add)
         d_writing = torch.bmm(said.add, d_memory)
-        kept = [self.tape.memory[step]]
-        for head in range(self.layout.writes - 1):
-            last = kept[-1]
-            kept.append(torch.addcmul(last, last * said.erase[:, head, :, None], writing[:, head, None], value=-1))
+        weightings = row.writing.split(1, 1)
+        kept = [row.memory]
+        for erase, weighting in zip(said.erase[:-1], weightings, strict=False):
+            kept.append(torch.addcmul(kept[-1], kept[-1] * erase, weighting, value=-1))
         for head in reversed(range(self.layout.writes)):
+            erase, weighting = said.erase[head], weightings[head]
             touched = kept[head] * d_memory
-            erase, weighting = said.erase[:, head], writing[:, head]
-            d_said.erase[:, head] = torch.bmm(touched, weighting[:, :, None])[:, :, 0].neg_()
-            d_writing[:, head] -= torch.bmm(erase[:, None], touched)[:, 0]
-            d_memory = torch.addcmul(d_memory, d_memory * erase[:, :, None], weighting[:, None], value=-1)
+            d_said.erase[head].copy_(torch.bmm(touched, weighting.transpose(1, 2))).neg_()
+            d_writing[:, head : head + 1].baddbmm_(erase.transpose(1, 2), touched, alpha=-1)
+            d_memory = torch.addcmul(d_memory, d_memory * erase, weighting, value=-1)
         self.d_memory = d_memory
         return d_writing
 
-    def _location(self, step: int, said: Parts, d_said: Parts, d_heads: Tensor) -> Tensor:
+    def _location(self, step: int, row: _Row, said: Parts, d_said: Parts, d_heads: Tensor) -> Tensor:
         """Through sharpening and shift: gradient of the gated weightings."""
-        layout, tape = self.layout, self.tape
-        # The derivative of a softmax from its result, as one operator.
-        d_powers = torch._softmax_backward_data(d_heads, tape.fresh[step], 2, d_heads.dtype)
-        torch.sum(d_powers * tape.logs[step], 2, out=d_said.sharpness)
-        d_rotated = d_powers.mul_(self.power_slope[step])
-        windows = tape.padded[step].unfold(2, layout.slots, 1)
-        d_shifts = (windows * d_rotated[:, :, None]).sum(3).flip(2)
-        d_said.shifts.copy_(torch._softmax_backward_data(d_shifts, said.shifts, 2, d_shifts.dtype))
-        padded = pad_ends(d_rotated, self.reach)
-        d_gated = torch.zeros_like(d_rotated)
-        for offset in range(layout.offsets):
-            d_gated.addcmul_(padded[:, :, offset:][:, :, : layout.slots], said.shifts[:, :, offset, None])
+        d_powers = softmax_backward(d_heads, row.fresh)
+        torch.sum(d_powers * row.logs, 2, keepdim=True, out=d_said.sharpness)
+        d_rotated = d_powers.mul_(row.power_slope)
+        pad_ends(d_rotated, self.layout.offsets // 2, self.padded)
+        d_gated = self.d_windows[0] * said.offsets[0]
+        for offset, window in enumerate(reversed(self.windows[step])):
+            torch.sum(window * d_rotated, 2, keepdim=True, out=d_said.offsets[offset])
+            if offset:
+                d_gated.addcmul_(self.d_windows[offset], said.offsets[offset])
+        d_said.shifts.copy_(softmax_backward(d_said.shifts, said.shifts))
         return d_gated
 
-    def _content(self, step: int, said: Parts, d_said: Parts, d_content: Tensor) -> None:
-        """Through the content weighting, to keys, strengths and memory."""
-        tape = self.tape
-        memory, slot_scale = tape.memory[step], tape.slot_scale[step]
-        key_scale = self.key_scale[step]
-        d_scores = torch._softmax_backward_data(d_content, tape.content[step], 2, d_content.dtype)
-        pull = (d_scores * tape.scores[step]).sum(1, keepdim=True).mul_(slot_scale.square())
-        d_dots = d_scores.mul_(slot_scale)
-        strength_scale = said.strengths * key_scale
-        self.d_memory.addcmul_(memory, pull, value=-1)
-        self.d_memory.baddbmm_((said.keys * strength_scale[:, :, None]).transpose(1, 2), d_dots)
-        d_scaled = torch.bmm(d_dots, memory.transpose(1, 2))
-        along = (d_scaled * said.keys).sum(2)
-        torch.mul(along, key_scale, out=d_said.strengths)
-        shrink = along * strength_scale * key_scale.square()
-        torch.mul(d_scaled, strength_scale[:, :, None], out=d_said.keys).addcmul_(
-            said.keys, shrink[:, :, None], value=-1
-        )
+
+class _Row(NamedTuple):
+    """Views of one step that the way back reads."""
+
+    slope: Tensor
+    power_slope: Tensor
+    moved: Tensor
+    reading: Tensor
+    writing: Tensor
+    slot_scale: Tensor
+    scores: Tensor
+    content: Tensor
+    fresh: Tensor
+    logs: Tensor
+    memory: Tensor
