@@ -46,10 +46,13 @@ def map_edges(function: Callable[[Tensor], Tensor], edges: Edges) -> Edges:
     return function(edges)
 
 
+def fold(linear: nn.Linear, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
+    """`linear` of edge features as channels, weight and bias of one linear map."""
+    if isinstance(edges, FoldedEdges):
+        return edges.channels, linear.weight @ edges.weight, linear.weight @ edges.bias + linear.bias
+    return edges, linear.weight, linear.bias
+
+
 def edge_linear(linear: nn.Linear, edges: Edges) -> Float[Tensor, "*edges out"]:
     """`linear` of edge features, through the fold where there is one."""
-    if isinstance(edges, FoldedEdges):
-        weight = linear.weight @ edges.weight
-        bias = linear.weight @ edges.bias
-        return F.linear(edges.channels, weight, bias if linear.bias is None else bias + linear.bias)
-    return linear(edges)
+    return F.linear(*fold(linear, edges))

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from tasks.spec import Location
+from zoo.message_max import by_hand, message_max
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -76,6 +78,30 @@ class Topology(abc.ABC):
         self, edges: Float[Tensor, "*edges hidden"], reduce: Reduce, over: Literal["receiver", "sender"] = "receiver"
     ) -> Float[Tensor, "*nodes hidden"]:
         """Reduce each receiver's (or sender's) edges to one value; 0 where there are none."""
+
+    def reduce_messages(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        layers: Sequence[Tensor],
+        reduce: Reduce,
+    ) -> Float[Tensor, "*nodes hidden"]:
+        """Messages along all edges, reduced at their receivers; 0 where there are none.
+
+        Args:
+            senders: a term of every message that a node sends.
+            receivers: a term of every message that a node receives.
+            edges: channels of every edge and a linear map of them, the third term; or None.
+            layers: weight and bias in turn of square layers, each applied to the ReLU of what is before it.
+            reduce: how messages are reduced.
+        """
+        messages = self.senders(senders) + self.receivers(receivers)
+        if edges is not None:
+            messages = messages + F.linear(*edges)
+        for weight, bias in zip(layers[::2], layers[1::2], strict=True):
+            messages = F.linear(messages.relu(), weight, bias)
+        return self.aggregate(messages, reduce)
 
     @abc.abstractmethod
     def dot(
@@ -249,6 +275,18 @@ class DenseTopology(Topology):
         self, edges: Float[Tensor, "*edges hidden"], reduce: Reduce, over: Literal["receiver", "sender"] = "receiver"
     ) -> Float[Tensor, "*nodes hidden"]:
         return _masked_reduce(edges, self._edge_mask, reduce, 1 if over == "receiver" else 2)
+
+    def reduce_messages(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        layers: Sequence[Tensor],
+        reduce: Reduce,
+    ) -> Float[Tensor, "*nodes hidden"]:
+        if reduce == "max" and by_hand(senders):
+            return message_max(senders, receivers, edges, layers, self._edge_mask)
+        return super().reduce_messages(senders, receivers, edges, layers, reduce)
 
     def dot(
         self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zoo.edges import Edges, edge_linear
+from zoo.edges import Edges, fold
 from zoo.encoders import linear
 from zoo.topology import Reduce, Topology
 
@@ -52,15 +52,15 @@ class Messages(nn.Module):
         topology: Topology,
     ) -> Float[Tensor, "*nodes hidden"]:
         """Each node's reduced messages; 0 where none come in."""
-        receiver = self.from_receiver(nodes)
+        receivers = self.from_receiver(nodes)
         if graph is not None:
-            receiver = receiver + topology.to_nodes(self.from_graph(graph))
-        messages = topology.senders(self.from_sender(nodes)) + topology.receivers(receiver)
+            receivers = receivers + topology.to_nodes(self.from_graph(graph))
+        channels = None
         if edges is not None:
-            messages = messages + edge_linear(self.from_edge, edges)
-        for layer in self.layers:
-            messages = layer(messages.relu())
-        return topology.aggregate(messages, self.reduce)
+            values, weight, bias = fold(self.from_edge, edges)
+            channels, receivers = (values, weight), receivers + bias
+        layers = [parameter for layer in self.layers for parameter in layer.parameters()]
+        return topology.reduce_messages(self.from_sender(nodes), receivers, channels, layers, self.reduce)
 
 
 class Update(nn.Module):

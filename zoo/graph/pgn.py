@@ -77,7 +77,8 @@ class PointerHead(nn.Module):
         """Make the layers."""
         super().__init__()
         self.query = linear(hidden_size, hidden_size)
-        self.key = linear(hidden_size, hidden_size)
+        self.key = nn.Linear(hidden_size, hidden_size, bias=False)  # a bias would move all candidates alike
+        nn.init.trunc_normal_(self.key.weight, std=hidden_size**-0.5, a=-2 * hidden_size**-0.5, b=2 * hidden_size**-0.5)
 
     def forward(self, nodes: Float[Tensor, "*nodes hidden"], topology: Topology) -> Float[Tensor, "*edges"]:
         """Scores on edges; the one from j to i is that of i pointing to j."""

@@ -1,0 +1,186 @@
+"""The maximum over senders of messages on a dense batch, with a hand-written derivative.
+
+A message is `x = s_j + r_i + W e_ji`, then per layer `A ReLU(x) + b`. Written with ordinary operators, this makes a
+dozen tensors of the size `[batch, senders, receivers, hidden]`, each of which goes through main memory and back. Here
+the batch is cut into chunks that stay in the cache; kept for the derivative are only the layers' inputs and where
+the maxima were. `message_max_plain` is the same in ordinary operators: the reference in tests, and what runs where a
+derivative of the derivative is asked for.
+
+Axis letters: B batch, S senders, R receivers, H hidden, C channels of an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+# Elements of a chunk of messages: 1 MiB of float32, which leaves room in a second-level cache.
+CHUNK = 2**18
+
+
+def message_max(
+    senders: Float[Tensor, "batch nodes hidden"],
+    receivers: Float[Tensor, "batch nodes hidden"],
+    edges: tuple[Float[Tensor, "batch nodes nodes channels"], Float[Tensor, "hidden channels"]] | None,
+    layers: Sequence[Tensor],
+    mask: Bool[Tensor, "batch nodes nodes"] | None,
+) -> Float[Tensor, "batch nodes hidden"]:
+    """Maximum of each receiver's messages; ties share the gradient evenly.
+
+    Args:
+        senders: a term of every message that a node sends.
+        receivers: a term of every message that a node receives.
+        edges: channels of every edge and a linear map of them, or None.
+        layers: weight and bias of each layer, in turn; of square layers.
+        mask: edges that exist, or None for all.
+
+    Returns:
+        The maxima; 0 for a node that receives nothing.
+    """
+    inputs = [senders, receivers, *(edges or ()), *layers]
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
+    result: Tensor = _MessageMax.apply(senders, receivers, *(edges or (None, None)), mask, keep, *layers)
+    return result
+
+
+def message_max_plain(
+    senders: Tensor,
+    receivers: Tensor,
+    edges: tuple[Tensor, Tensor] | None,
+    layers: Sequence[Tensor],
+    mask: Tensor | None,
+) -> Tensor:
+    """`message_max` in ordinary operators."""
+    x = senders.unsqueeze(2) + receivers.unsqueeze(1)
+    if edges is not None:
+        x = x + F.linear(*edges)
+    for k in range(0, len(layers), 2):
+        x = F.linear(x.relu(), layers[k], layers[k + 1])
+    if mask is None:
+        return x.amax(1)
+    best = torch.where(mask[..., None], x, -torch.inf).amax(1)
+    return torch.where(mask.any(1)[..., None], best, 0.0)
+
+
+def by_hand(like: Tensor) -> bool:
+    """Whether the hand-written form may run, and pays: on a CPU, outside compiler, autocast and function transforms."""
+    return (
+        like.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def _chunks(batch: int, nodes: int, hidden: int) -> Iterator[tuple[slice, slice]]:
+    """Graphs and receivers of each chunk: some whole graphs, or of a large graph some receivers."""
+    graphs = max(1, CHUNK // (nodes * nodes * hidden))
+    some = nodes if graphs > 1 else max(1, min(nodes, CHUNK // (nodes * hidden)))
+    for b in range(0, batch, graphs):
+        for r in range(0, nodes, some):
+            yield slice(b, b + graphs), slice(r, r + some)
+
+
+def _cut(edges: Tensor | None, part: tuple[slice, slice]) -> Tensor | None:
+    """The part of an edge tensor that belongs to a chunk."""
+    return None if edges is None else edges[part[0], :, part[1]]
+
+
+class _MessageMax(torch.autograd.Function):
+    """See `message_max`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        senders: Tensor,
+        receivers: Tensor,
+        edges: Tensor | None,
+        weight: Tensor | None,
+        mask: Tensor | None,
+        keep: bool,
+        *layers: Tensor,
+    ) -> Tensor:
+        best = torch.empty_like(receivers)
+        tape: list[Tensor] = []
+        for part in _chunks(*receivers.shape):
+            b, r = part
+            x = senders[b].unsqueeze(2) + receivers[b, r].unsqueeze(1)
+            channels = _cut(edges, part)
+            if channels is not None and weight is not None:
+                x += F.linear(channels, weight)
+            for k in range(0, len(layers), 2):
+                x.relu_()
+                if keep:
+                    tape.append(x)
+                x = F.linear(x, layers[k], layers[k + 1])
+            exists = _cut(mask, part)
+            if exists is not None:
+                x.masked_fill_(~exists[..., None], -torch.inf)
+            top = x.amax(1)
+            if keep:
+                won = x == top.unsqueeze(1)
+                tape += [won, won.sum(1, dtype=x.dtype)]
+            if exists is not None:
+                top.masked_fill_(~exists.any(1)[..., None], 0.0)
+            best[b, r] = top
+        ctx.save_for_backward(senders, receivers, edges, weight, mask, *layers, *tape)
+        ctx.num_layers = len(layers)
+        return best
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        senders, receivers, edges, weight, mask, *rest = ctx.saved_tensors
+        layers, tape = rest[: ctx.num_layers], rest[ctx.num_layers :]
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, grad, senders, receivers, edges, weight, mask, layers)
+        to_senders, to_receivers = torch.zeros_like(senders), torch.empty_like(receivers)
+        to_edges = torch.empty_like(edges) if ctx.needs_input_grad[2] else None
+        to_weight = None if weight is None else torch.zeros_like(weight)
+        to_layers = [torch.zeros_like(layer) for layer in layers]
+        kept = len(layers) // 2 + 2
+        for number, part in enumerate(_chunks(*receivers.shape)):
+            b, r = part
+            *xs, won, winners = tape[number * kept : (number + 1) * kept]
+            share = grad[b, r] / winners
+            exists = _cut(mask, part)
+            if exists is not None:
+                share.masked_fill_(~exists.any(1)[..., None], 0.0)
+            d = won * share.unsqueeze(1)
+            for k in range(len(layers) - 2, -1, -2):
+                x, flat = xs[k // 2], d.flatten(0, 2)
+                to_layers[k].addmm_(flat.T, x.flatten(0, 2))
+                to_layers[k + 1] += flat.sum(0)
+                d = torch.ops.aten.threshold_backward(F.linear(d, layers[k].T), x, 0)
+            to_senders[b] += d.sum(2)
+            to_receivers[b, r] = d.sum(1)
+            channels = _cut(edges, part)
+            if channels is not None and weight is not None and to_weight is not None:
+                to_weight.addmm_(d.flatten(0, 2).T, channels.flatten(0, 2))
+                if to_edges is not None:
+                    to_edges[b, :, r] = F.linear(d, weight.T)
+        return to_senders, to_receivers, to_edges, to_weight, None, None, *to_layers
+
+
+def _differentiable(
+    ctx: Any,
+    grad: Tensor,
+    senders: Tensor,
+    receivers: Tensor,
+    edges: Tensor | None,
+    weight: Tensor | None,
+    mask: Tensor | None,
+    layers: Sequence[Tensor],
+) -> tuple[Tensor | None, ...]:
+    """The derivative in ordinary operators, so that it has one itself."""
+    inputs = [senders, receivers, edges, weight, None, None, *layers]
+    wanted = [t for t, need in zip(inputs, ctx.needs_input_grad, strict=True) if need and t is not None]
+    with torch.enable_grad():
+        pair = None if edges is None or weight is None else (edges, weight)
+        best = message_max_plain(senders, receivers, pair, layers, mask)
+        found = iter(torch.autograd.grad(best, wanted, grad, create_graph=True))
+    return tuple(next(found) if need else None for need in ctx.needs_input_grad)
