@@ -22,6 +22,20 @@ from tasks.task import Draw, Task, tensors
 
 Array = NDArray[Any]
 
+CODE_WAVES = 4
+CODE_BASE = 100.0
+"""Ratio of the slowest wave's length to the fastest's, about the length of the longest training sequences."""
+
+
+def position_code(nodes: int) -> Array:
+    """Sines and cosines of each position, float32 `[nodes, 2 * CODE_WAVES]` (Vaswani et al., 2017, section 3.5).
+
+    One number in [0, 1) cannot tell neighbours apart in a long sequence, so a processor that does not read nodes in
+    order would be blind to it.
+    """
+    phase = np.arange(nodes)[:, None] * CODE_BASE ** -(np.arange(CODE_WAVES) / CODE_WAVES)
+    return np.concatenate([np.sin(phase), np.cos(phase)], -1).astype(np.float32)
+
 
 class SequenceTask(Task):
     """A task on random words between delimiters; subclasses say where everything stands.
@@ -35,13 +49,14 @@ class SequenceTask(Task):
     answer: ClassVar[str]
 
     def _make_spec(self, name: str) -> Spec:
-        """Words, delimiters and positions in; words out."""
+        """Words, delimiters, positions and their code in; words out."""
         if self.config.bits < 1:
             raise ValueError(f"{name}: bits must be at least 1, got {self.config.bits}")
         return Spec(
             name,
             (
                 Probe("pos", Stage.INPUT, Location.NODE, Type.SCALAR, positional=True),
+                Probe("code", Stage.INPUT, Location.NODE, Type.SCALAR, channels=2 * CODE_WAVES, positional=True),
                 Probe("bits", Stage.INPUT, Location.NODE, Type.MASK, channels=self.config.bits),
                 *(Probe(delimiter, Stage.INPUT, Location.NODE, Type.MASK) for delimiter in self.delimiters),
                 Probe(self.answer, Stage.OUTPUT, Location.NODE, Type.MASK, channels=self.config.bits),
@@ -77,7 +92,7 @@ class SequenceTask(Task):
         return self._batch(self._random_bits(draw, nodes), draw.sizes, pos.reshape(-1, nodes), draw.index)
 
     def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
-        given = Inputs(self.spec, inputs, optional=("pos", *self.delimiters))
+        given = Inputs(self.spec, inputs, optional=("pos", "code", *self.delimiters))
         channels = self.config.bits
         bits = given.masks("bits", ("batch", "nodes", channels) if channels > 1 else ("batch", "nodes"))
         bits = bits.reshape(*bits.shape[:2], channels)
@@ -92,6 +107,9 @@ class SequenceTask(Task):
         for name, mark in self._marks(size, nodes).items():
             if name in given and (given.masks(name, (batch, nodes)) != mark).any():
                 raise given.fail(name, f"{name} where {self.name} has it (or leave it out)", "another place")
+        code = np.where(inside[:, :, None], position_code(nodes), 0)
+        if "code" in given and not np.allclose(given.scalars("code", code.shape), code, atol=1e-5):
+            raise given.fail("code", "the sines and cosines of positions (or leave it out)", "other values")
         if "pos" in given:
             pos = given.scalars("pos", (batch, nodes))
             given.empty_padding("pos", pos, inside)
@@ -103,13 +121,16 @@ class SequenceTask(Task):
         """Answer, and gather everything."""
         answer = self._answer(bits, size)
         marks = self._marks(size, bits.shape[1])
+        sizes = self._length(size)
+        inside = np.arange(bits.shape[1]) < sizes[:, None]
+        code = np.where(inside[:, :, None], position_code(bits.shape[1]), 0)
         return Batch(
             spec=self.spec,
-            inputs=tensors({"pos": pos, "bits": _narrow(bits), **marks}),
+            inputs=tensors({"pos": pos, "code": code, "bits": _narrow(bits), **marks}),
             hints={},
             outputs=tensors({self.answer: _narrow(answer)}),
             lengths=torch.full((len(size),), 2),
-            sizes=torch.from_numpy(self._length(size)),
+            sizes=torch.from_numpy(sizes),
             index=torch.from_numpy(index),
         )
 
