@@ -336,7 +336,7 @@ class _WayBack:
     ) -> None:
         """Prepare what all steps share; the gradients are those of the final state."""
         self.layout, self.valid = layout, valid
-        self.d_memory = d_memory.transpose(1, 2)
+        self.d_memory = d_memory.transpose(1, 2).contiguous()
         self.d_weightings = d_weightings
         self.d_raw = torch.empty_like(tape.raw)
         self.said, self.d_said = parts_by_step(tape.said, layout), parts_by_step(self.d_raw, layout)
@@ -391,7 +391,7 @@ class _WayBack:
     def _write(self, row: _Row, said: Parts, d_said: Parts) -> Tensor:
         """Through adds and erases: gradient of the write weightings; the memory's is brought before the write."""
         d_memory = self.d_memory
-        torch.bmm(row.writing, d_memory.transpose(1, 2), out=d_said.add)
+        d_said.add.copy_(torch.bmm(row.writing, d_memory.transpose(1, 2)))
         d_writing = torch.bmm(said.add, d_memory)
         weightings = row.writing.split(1, 1)
         kept = [row.memory]
