@@ -284,7 +284,8 @@ def test_step_is_one_graph_to_the_compiler(case) -> None:
     torch._dynamo.reset()
     graphs = random_graphs([4, 2, 5])
     inputs = random_inputs(graphs.dense, processor.input_size)
-    (step,) = unroll(processor, inputs, graphs.dense, 1)
+    with torch.no_grad():
+        (step,) = unroll(processor, inputs, graphs.dense, 1)
     compiled = torch.compile(processor, fullgraph=True, backend="eager")
     found = compiled(inputs, step.hidden, graphs.dense, step.state)
     expected = processor(inputs, step.hidden, graphs.dense, step.state)
