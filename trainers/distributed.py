@@ -53,10 +53,10 @@ class Processes:
         """Whether this is the one that writes and logs."""
         return self.rank == 0
 
-    def sum_numbers(self, numbers: Sequence[float]) -> list[float]:
+    def sum_numbers(self, numbers: Sequence[float | int]) -> list[float]:
         """Sums over processes of numbers that the host knows; no GPU is waited for."""
         if self.world == 1:
-            return list(numbers)
+            return [float(number) for number in numbers]
         total = torch.tensor(numbers, dtype=torch.float64)
         dist.all_reduce(total)
         return total.tolist()
