@@ -248,7 +248,10 @@ def _print(finished: Finished) -> None:
     if finished.control is not None:
         rows += score_rows(control_name(config), finished.control)
     samples = config.trainer.eval_samples
-    title = f"{config.processor.name} on {config.task_name}: {samples} held-out graphs a cell, own hints"
+    title = (
+        f"{config.processor.name} on {config.task_name}: score by size, and share of whole samples exact "
+        f"({samples} held-out samples a cell, own hints)"
+    )
     screen = console()
     screen.print(score_table(title, rows))
     places = {

@@ -16,7 +16,7 @@ from trainers.figures import Line, Panel, size_figure
 from trainers.run_config import Config
 from trainers.usage import UsageError
 
-_NOT_OF_THE_MODEL = ("seed", "name", "runs_dir", "run_dir", "logger")
+_MOST_KEYS = 2  # differing settings that a label tells
 
 
 @dataclass
@@ -78,14 +78,16 @@ def table(series: Sequence[Series]) -> Any:
     rows = []
     for one in series:
         for task, distribution in cells:
-            for measure, values in (("score", one.scores), ("whole graphs exact", one.exact)):
+            for measure, values in (("score", one.scores), ("exact", one.exact)):
                 sizes = values.get((task, distribution), {})
                 texts = {size: text for size, each in sizes.items() if (text := _mean_and_spread(each))}
                 if texts:
                     seeds = f" ({len(one.folders)} seeds)" if len(one.folders) > 1 else ""
                     where = f"{task} {distribution}" if several else distribution
                     rows.append(Row(one.label + seeds, where, measure, texts))
-    return score_table("score by size, mean ± standard deviation over seeds", rows, first="processor")
+    return score_table(
+        "score by size, and share of whole samples exact: mean ± standard deviation over seeds", rows, first="processor"
+    )
 
 
 def columns_and_rows(series: Sequence[Series]) -> tuple[list[str], list[list[Any]]]:
@@ -158,13 +160,13 @@ def _label(series: Sequence[Series]) -> None:
     for pair in {(one.config.processor.name, one.config.task_name) for one in series}:
         name = pair[0]
         same = [one for one in series if (one.config.processor.name, one.config.task_name) == pair]
-        flat = [
-            dict(_flatten({k: v for k, v in one.config.tree().items() if k not in _NOT_OF_THE_MODEL})) for one in same
-        ]
+        flat = [dict(_flatten(runs.training_tree(one.config))) for one in same]
         keys = sorted({key for values in flat for key in values})
         differ = [key for key in keys if len({str(values.get(key)) for values in flat}) > 1]
+        differ.sort(key=lambda key: any(isinstance(values.get(key), list) for values in flat))  # short ones first
         for one, values in zip(same, flat, strict=True):
-            told = [f"{key.rsplit('.', 1)[-1]}={values[key]}" for key in differ if key in values]
+            told = [f"{key.rsplit('.', 1)[-1]}={values[key]}" for key in differ[:_MOST_KEYS] if key in values]
+            told += [f"and {len(differ) - _MOST_KEYS} more"] if len(differ) > _MOST_KEYS else []
             one.label = f"{name} ({', '.join(told)})" if told and len(same) > 1 else name
 
 

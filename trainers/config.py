@@ -247,7 +247,7 @@ def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dic
     return node | values if file else node
 
 
-def _schemas(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, list[type]]:
+def _schemas(nodes: Mapping[str, Any]) -> dict[str, list[type]]:
     """The dataclasses whose fields stand under each group."""
     task = nodes["task"]
     several = isinstance(task["name"], list)
@@ -271,8 +271,10 @@ def _check_key(key: str, schemas: Mapping[str, Sequence[type]]) -> None:
             schema.known_path(fields[path[0]], path, prefix)
             return
     top = key.split(".")
+    if top[0] == "task":
+        raise unknown("key", ".".join(top[:2]), [prefix.partition(".")[2] for prefix in schemas if "." in prefix])
     if top[0] not in {f.name for f in dataclasses.fields(Settings)}:
-        raise unknown("key", key, [*GROUPS, *(f.name for f in dataclasses.fields(Settings))])
+        raise unknown("key", top[0], [*GROUPS, *(f.name for f in dataclasses.fields(Settings))])
     schema.known_path(Settings, top, "")
 
 

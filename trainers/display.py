@@ -20,7 +20,7 @@ def console() -> Console:
     """The console of standard output; wide where output is no terminal, so that tables are not cut."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else 200
     return Console(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
 
 
@@ -127,7 +127,8 @@ def score_table(title: str, rows: Sequence[Row], *, first: str = "model") -> Tab
     for heading in (first, "distribution", "measure"):
         table.add_column(heading, no_wrap=True)
     for size in sizes:
-        table.add_column(f"n={size}", justify="right", no_wrap=True)
+        widest = max(len(row.cells.get(size, "")) for row in rows)
+        table.add_column(f"n={size}", justify="right", no_wrap=True, min_width=widest)
     model = distribution = None
     for row in rows:
         if model not in (None, row.model):

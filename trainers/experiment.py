@@ -145,13 +145,16 @@ def weights_file(folder: Path) -> Path:
 
 
 def score_rows(name: str, evaluation: Evaluation) -> list[Row]:
-    """Lines of the table of scores: each distribution's score and share of whole graphs exact."""
+    """Lines of the table of scores: score, share of whole samples exact and wrong bits of masks, by distribution."""
     several = len({cell.task for cell in evaluation}) > 1
     rows: dict[tuple[str, str], dict[int, str]] = {}
     for cell in evaluation:
         where = f"{cell.task} {cell.distribution}" if several else cell.distribution
         rows.setdefault((where, "score"), {})[cell.size] = number(cell.score)
-        rows.setdefault((where, "whole graphs exact"), {})[cell.size] = number(cell.exact)
+        rows.setdefault((where, "exact"), {})[cell.size] = number(cell.exact)
+        wrong = [values["wrong_per_graph"] for values in cell.probes.values() if "wrong_per_graph" in values]
+        if len(wrong) == len(cell.probes):
+            rows.setdefault((where, "wrong bits"), {})[cell.size] = f"{sum(wrong):.2f}"
     return [Row(name, where, measure, cells) for (where, measure), cells in rows.items() if any(cells.values())]
 
 
@@ -239,7 +242,7 @@ def draw_scores(config: Config, evaluation: Evaluation, control: Evaluation | No
     several = len(config.tasks) > 1
     wheres = list(dict.fromkeys((cell.task, cell.distribution) for cell, _ in measured))
     panels = []
-    for title, measure, label in (("score", "score", "score"), ("whole graphs exact", "exact", "share of graphs")):
+    for title, measure, label in (("score", "score", "score"), ("whole samples exact", "exact", "share of samples")):
         lines = []
         for position, (task, distribution) in enumerate(wheres):
             for held in (False, True):

@@ -76,7 +76,7 @@ def size_figure(panels: Sequence[Panel], path: Path, *, title: str, trained_to: 
         ncols=min(len(handles), max(2 * len(panels) - 1, 2)),
         frameon=False,
     )
-    figure.suptitle(" · ".join(filter(None, [title, note])), fontsize=12)
+    figure.suptitle("\n".join(filter(None, [title, note])), fontsize=11)
     return _save(figure, path)
 
 
@@ -124,9 +124,9 @@ def pointer_figure(probabilities: Any, truth: Any, path: Path, *, title: str) ->
     nodes = len(truth)
     figure = _figure(5.4, 4.8)
     ax = figure.subplots()
-    picture = ax.imshow(probabilities, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    picture = ax.imshow(probabilities, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
     right = probabilities.argmax(1) == truth
-    for mark, chosen, colour in (("right", right, "white"), ("wrong", ~right, COLOURS[1])):
+    for mark, chosen, colour in (("right", right, COLOURS[0]), ("wrong", ~right, COLOURS[1])):
         rows = [node for node in range(nodes) if chosen[node]]
         ax.scatter(
             [truth[node] for node in rows],
@@ -134,14 +134,12 @@ def pointer_figure(probabilities: Any, truth: Any, path: Path, *, title: str) ->
             s=max(20.0, 1400 / nodes),
             facecolors="none",
             edgecolors=colour,
-            linewidths=1.5,
+            linewidths=2,
             label=f"true pointer, predicted {mark} ({len(rows)})",
         )
     ax.set_xlabel("points to node")
     ax.set_ylabel("node")
-    ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=1, frameon=True, facecolor="#808080", labelcolor="white"
-    )
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     figure.colorbar(picture, ax=ax, label="predicted probability")
     figure.suptitle(title, fontsize=11)
     return _save(figure, path)

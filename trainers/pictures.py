@@ -21,6 +21,7 @@ from zoo.prediction import Prediction
 from zoo.processor import Processor
 from zoo.reasoner import Reasoner
 
+Array = np.ndarray[Any, np.dtype[Any]]
 _MOST_TOKENS = 200  # columns of a picture of weightings; more would be narrower than a pixel
 
 
@@ -86,7 +87,7 @@ def _recorded(processor: Processor) -> Iterator[list[Any]]:
         handle.remove()
 
 
-def _weightings(states: list[Any]) -> Mapping[str, np.ndarray[Any, Any]]:
+def _weightings(states: list[Any]) -> Mapping[str, Array]:
     """`[time, slots]` of every head of the first sample, writes before reads."""
     if not states or not hasattr(states[0], "_fields"):
         return {}
@@ -104,7 +105,7 @@ def _weightings(states: list[Any]) -> Mapping[str, np.ndarray[Any, Any]]:
     return found
 
 
-def _pointers(batch: Batch, prediction: Prediction) -> Mapping[str, np.ndarray[Any, Any]]:
+def _pointers(batch: Batch, prediction: Prediction) -> Mapping[str, Array]:
     """`[node, candidate]` probabilities of every output that points from node to node, at the last step if streamed."""
     found = {}
     for probe in batch.spec.outputs:

@@ -25,6 +25,20 @@ from trainers.run_config import Config
 from trainers.usage import UsageError, unknown
 
 CONFIG, ENVIRONMENT, SUMMARY, FIGURE = "config.yaml", "environment.json", "summary.json", "size_generalisation.png"
+_NOT_LEARNING = frozenset(
+    {"device", "compile", "threads", "prefetch", "sample_threads", "val_samples", "log_every", "checkpoint_every"}
+    | {
+        "keep",
+        "resume",
+        "time_limit",
+        "eval_sizes",
+        "eval_distributions",
+        "eval_samples",
+        "eval_batch_size",
+        "eval_layout",
+    }
+)
+_MOST_NAMES = 12  # runs that an error lists
 _NO_CONFIG = "a run folder holds the config.yaml that it was made with"
 _PACKAGES = ("algorithm-zoo", "torch", "numpy", "numba", "einops", "hydra-core", "wandb", "safetensors")
 
@@ -85,7 +99,10 @@ def find(run: str, runs_dir: str | Path = "runs") -> Path:
         return named[-1]
     if Path(run).is_dir():
         raise UsageError(f"{run!r} is no run: it has no {CONFIG}", "give the folder that `zoo train` printed")
-    raise unknown("run", run, [str(path.relative_to(runs_dir)) for path in existing], among=f"runs in {runs_dir}")
+    names = [str(path.relative_to(runs_dir)) for path in existing]
+    newest = names[-_MOST_NAMES:]
+    among = f"runs in {runs_dir}" if len(newest) == len(names) else f"newest of {len(names)} runs in {runs_dir}"
+    raise unknown("run", run, newest, among=among, near=names)
 
 
 def members(runs: Sequence[str], runs_dir: str | Path = "runs") -> list[Path]:
@@ -163,12 +180,17 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def config_hash(config: Config) -> str:
-    """Eight letters that runs share which differ in seed, name, place and logging alone."""
+def training_tree(config: Config) -> dict[str, Any]:
+    """The part of a config that decides what is learned, without the seed: runs that share it are repetitions."""
     tree = config.tree()
-    for key in ("seed", "name", "runs_dir", "run_dir", "logger"):
-        tree.pop(key)
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:8]
+    trainer = {name: value for name, value in tree["trainer"].items() if name not in _NOT_LEARNING}
+    kept = ("processor", "task", "bind", "reasoner")
+    return {name: tree[name] for name in kept} | {"trainer": trainer}
+
+
+def config_hash(config: Config) -> str:
+    """Eight letters that runs share which differ in seed, place, scoring and logging alone."""
+    return hashlib.sha256(json.dumps(training_tree(config), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def group_name(config: Config) -> str:

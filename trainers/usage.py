@@ -49,7 +49,9 @@ class UsageError(ValueError):
         return cls(f"{where}: {message}" if where else message, remedy)
 
 
-def unknown(kind: str, name: str, choices: Iterable[str], *, among: str = "choices") -> UsageError:
+def unknown(
+    kind: str, name: str, choices: Iterable[str], *, among: str = "choices", near: Iterable[str] | None = None
+) -> UsageError:
     """The error about a name that does not exist, with its near matches and all choices.
 
     Args:
@@ -57,10 +59,13 @@ def unknown(kind: str, name: str, choices: Iterable[str], *, among: str = "choic
         name: as given; of a dotted key, only the last part is compared.
         choices: what there is.
         among: what the choices are called.
+        near: where near matches are looked for, if not among the choices.
     """
     choices = sorted(choices)
+    candidates = choices if near is None else list(near)
     prefix, _, last = name.rpartition(".")
-    close = difflib.get_close_matches(last, choices, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(last, candidates, n=3, cutoff=0.6)
+    close = close or [candidate for candidate in candidates if last in candidate][:3]
     dotted = [f"{prefix}.{match}" if prefix else match for match in close]
     hint = f"did you mean {' or '.join(dotted)}? " if close else ""
     return UsageError(f"unknown {kind} {name!r}", f"{hint}{among}: {', '.join(choices) or 'none'}")
