@@ -71,7 +71,7 @@ def save(folder: Path, checkpoint: Checkpoint, *, keep: int = 1) -> Path:
     Raises:
         CheckpointError: it could not be written; what was there before stays.
     """
-    final = folder / f"step-{checkpoint.step:08d}"
+    final = path_of(folder, checkpoint.step)
     if not final.exists():
         temporary = folder / f".{final.name}.tmp"
         files = {WEIGHTS: tensors_bytes(checkpoint.weights), STATE: _torch_bytes(checkpoint.state)}
@@ -146,6 +146,16 @@ def _prune(folder: Path, keep: int) -> None:
         os.rename(path, gone)
     for path in (*folder.glob(".step-*.old"), *folder.glob(".step-*.tmp")):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"step-{step:08d}"
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint's folder."""
+    return int(path.name.removeprefix("step-"))
 
 
 def newest(folder: Path) -> Path | None:
@@ -273,7 +283,8 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         OSError: it could not be written; what was there before stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, tensors_bytes(tensors, {key: json.dumps(value) for key, value in metadata.items()}))
+    # One entry, for the format keeps several in no fixed order and equal weights should be equal files.
+    replace(path, tensors_bytes(tensors, {"run": json.dumps(metadata)}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -283,10 +294,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         CheckpointError: it is unreadable or truncated.
     """
     tensors, metadata = _parse(path, _read_bytes(path))
-    try:
-        return tensors, {key: json.loads(value) for key, value in metadata.items()}
-    except ValueError:
-        return tensors, dict(metadata)
+    return tensors, json.loads(metadata.get("run", "{}"))
 
 
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, path: Path, prefix: str = "") -> None:

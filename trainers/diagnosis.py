@@ -70,7 +70,7 @@ def diagnose(
 
 
 def _failed_gradient(
-    training: TrainingStep, batches: Sequence[Batch], counts: Mapping[str, float], step: int
+    training: TrainingStep, batches: Sequence[Batch], counts: Mapping[str, int | float], step: int
 ) -> str:
     """The first parameter whose gradient is not finite, made again."""
     training.optimizer.zero_grad(set_to_none=True)

@@ -73,11 +73,6 @@ class Processes:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def barrier(self) -> None:
-        """Wait for all."""
-        if self.world > 1:
-            dist.all_reduce(torch.zeros(1))
-
     def sum_gradients(self, parameters: Sequence[Tensor], extra: Tensor) -> Tensor:
         """Sum the gradients of all processes, in place.
 

@@ -134,7 +134,7 @@ def term_sum(term: Term, logits: Float[Tensor, "*logits"], topology: Topology) -
 
     Steps that were not predicted, because the model stopped before the trajectory's end, add nothing.
     """
-    logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    logits = _precise(logits)
     if not term.timed:
         losses = entry_losses(term.probe, logits, term.target, topology)
         return torch.where(term.valid, losses, 0.0).sum()
@@ -148,6 +148,11 @@ def term_sum(term: Term, logits: Float[Tensor, "*logits"], topology: Topology) -
         rows = zip(logits[:steps].unbind(0), target.unbind(0), strict=True)
         losses = torch.stack([entry_losses(term.probe, row, value, topology) for row, value in rows])
     return torch.where(valid, losses, 0.0).sum()
+
+
+def _precise(logits: Tensor) -> Tensor:
+    """Logits in single precision at least: losses of half-precision ones are taken there."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 class Objective(nn.Module):
@@ -221,7 +226,7 @@ class Supervised(Objective):
                 continue
             if term.probe.type is Type.PERMUTATION_POINTER:
                 closed, head = cyclic(term.target, topology)
-                sums[name + HEAD] = -topology.gather(outputs[name + HEAD].float(), head).sum()
+                sums[name + HEAD] = -topology.gather(_precise(outputs[name + HEAD]), head).sum()
                 term = term._replace(target=closed)
             sums[name] = term_sum(term, logits, topology)
         for name, value in prediction.penalties.items():

@@ -16,7 +16,7 @@ from torch import Tensor
 from tasks.batch import Batch
 from tasks.spec import Location, Probe, Spec, Type
 from trainers.losses import Term, entries_of, output_terms
-from zoo.reasoner import Prediction
+from zoo.prediction import Prediction
 from zoo.topology import Topology
 
 # What is summed of each probe: entries, right ones, squared errors, true and false positives, false negatives.

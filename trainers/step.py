@@ -79,7 +79,7 @@ class TrainingStep:
                 processor.eval()
 
     def losses(
-        self, batches: Sequence[Batch], counts: Mapping[str, float], step: int
+        self, batches: Sequence[Batch], counts: Mapping[str, int | float], step: int
     ) -> tuple[tuple[str, ...], Tensor]:
         """Gradients of the weighted means, added up over micro-batches.
 
@@ -100,11 +100,12 @@ class TrainingStep:
             means = {name: value / max(counts[count_name(name)], 1) for name, value in sums.items()}
             weighted = [self.objective.weight(batch, name) * mean for name, mean in means.items()]
             self.scaler.scale(torch.stack(weighted).sum()).backward()
+            own_gradients(self.parameters)
             for name, mean in means.items():
                 total[name] = total[name] + mean.detach() if name in total else mean.detach()
         return tuple(total), torch.stack(list(total.values()))
 
-    def __call__(self, step: int, items: StepBatches, counts: Mapping[str, float]) -> Report:
+    def __call__(self, step: int, items: StepBatches, counts: Mapping[str, int | float]) -> Report:
         """Take step number `step`.
 
         On the CPU nothing is changed if loss or gradient is not finite; nor on a GPU with Adam.
@@ -150,6 +151,20 @@ class TrainingStep:
             if getattr(self.optimizer, "_step_supports_amp_scaling", False):
                 self.optimizer.found_inf = self.failed  # type: ignore[attr-defined]
         self.optimizer.step()
+
+
+def own_gradients(parameters: Sequence[Tensor]) -> None:
+    """Give every gradient memory of its own.
+
+    Autograd may leave one memory in several parameters (where a stack of them was summed, for one); adding to it or
+    scaling it in place would then count several times.
+    """
+    seen = set[int]()
+    for parameter in parameters:
+        if parameter.grad is not None:
+            if parameter.grad.data_ptr() in seen:
+                parameter.grad = parameter.grad.clone()
+            seen.add(parameter.grad.data_ptr())
 
 
 def count_name(term: str) -> str:

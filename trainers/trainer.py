@@ -190,11 +190,7 @@ class Trainer:
         torch.manual_seed(stream_seed(self.seed, f"torch:{self.processes.rank}"))
         position, run_id = 0, None
         if self.checkpoints is not None:
-            if not self.config.resume:
-                if self.processes.main:
-                    checkpoint.clear(self.checkpoints)
-                self.processes.barrier()
-            path = checkpoint.newest(self.checkpoints)
+            path = self._found(self.checkpoints)
             if path is not None:
                 position, run_id = self._resume(checkpoint.load(path, identity=self.identity), path)
         self.processes.broadcast([*self.model.state_dict().values(), *self.objective.state_dict().values()])
@@ -205,6 +201,16 @@ class Trainer:
             self._compiled = True
         self.logger.start(run_id=run_id, step=self.step)
         return self.step
+
+    def _found(self, folder: Path) -> Path | None:
+        """The checkpoint to go on from: the first process looks, the others follow."""
+        if self.processes.main and not self.config.resume:
+            checkpoint.clear(folder)
+        path = checkpoint.newest(folder) if self.processes.main else None
+        (step,) = self.processes.sum_numbers([-1.0 if path is None else checkpoint.step_of(path)])
+        # Every process but the first adds its -1.
+        step += self.processes.world - 1
+        return None if step < 0 else checkpoint.path_of(folder, int(step))
 
     def _resume(self, saved: Checkpoint, path: Path) -> tuple[int, str | None]:
         """Take over a checkpoint; position in the metrics and the logger's run."""

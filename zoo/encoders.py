@@ -7,6 +7,7 @@ one-hot rows on edges, graph probes on graphs. All maps to one location are one 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, MutableMapping
 
@@ -139,7 +140,8 @@ class Encoder(nn.Module):
         if not names:
             return None
         weight = torch.cat([self.linears[name].weight for name in names], 1)
-        bias = torch.stack([self.linears[name].bias for name in names]).sum(0)
+        # Added one by one: the derivative of a stack's sum would hand all biases one and the same memory as gradient.
+        bias = functools.reduce(torch.add, [self.linears[name].bias for name in names])
         return torch.cat([values[name] for name in names], -1), weight, bias
 
 
