@@ -118,7 +118,7 @@ class WandbLogger:
     def close(self) -> None:
         """Finish the run; once."""
         if self._run is not None:
-            self._try("finish", self._run.finish)
+            self._try("finish", lambda: self._run.finish())
             self._run = None
 
     def _start(self, mode: str) -> None:

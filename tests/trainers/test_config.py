@@ -74,10 +74,9 @@ def test_several_tasks_share_a_processor() -> None:
 
 
 def test_overrides_reach_every_group() -> None:
-    config = compose(
-        ["processor=ntm", "task=copy", "processor.slots=16", "task.bits=4", "trainer.lr=1e-4", "reasoner.feedback=hard"]
-        + ["logger.tags=[a,b]", "seed=7", "trainer.penalty_weights.gate=0.5", "bind.copy.modify=copied", "logger=none"]
-    )
+    words = "processor=ntm task=copy processor.slots=16 task.bits=4 trainer.lr=1e-4 reasoner.feedback=hard seed=7"
+    words += " logger.tags=[a,b] trainer.penalty_weights.gate=0.5 bind.copy.modify=copied logger=none"
+    config = compose(words.split())
     assert (config.processor.options.slots, config.tasks[0].options.bits) == (16, 4)
     assert (config.trainer.lr, config.trainer.penalty_weights) == (1e-4, {"gate": 0.5})
     assert (config.reasoner.feedback, config.settings.seed) == ("hard", 7)
