@@ -203,9 +203,8 @@ def test_saved_weights_load(case, tmp_path: Path) -> None:
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     graphs = random_graphs([4, 2])
     inputs = random_inputs(graphs.dense, processor.input_size)
-    for a, b in zip(
-        tensors(unroll(processor, inputs, graphs.dense, 2)), tensors(unroll(other, inputs, graphs.dense, 2)), strict=True
-    ):
+    steps, again = (unroll(one, inputs, graphs.dense, 2) for one in (processor, other))
+    for a, b in zip(tensors(steps), tensors(again), strict=True):
         assert torch.equal(a, b)
 
 
