@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tasks.registry import option
-from zoo.memory.cell import Cell, select
+from zoo.memory.cell import Cell, hand_written, select
 from zoo.memory.sweep import Sweep, SweepConfig
 from zoo.registry import register
 
@@ -47,16 +48,22 @@ class LSTMCell(Cell):
         self.config = config
         self.input_size = config.input_size or config.hidden_size
         self.output_size = config.hidden_size
-        self.layers = nn.LSTM(self.input_size, self.output_size, config.layers, batch_first=True)
+        rows = 4 * self.output_size
+        widths = [self.input_size] + [self.output_size] * (config.layers - 1)
+        # Rows in torch's order of gates: input, forget, candidate, output.
+        self.below = nn.ModuleList(nn.Linear(width, rows) for width in widths)
+        self.past = nn.ModuleList(nn.Linear(self.output_size, rows) for _ in widths)
         shape = (config.layers, self.output_size)
         self.first_hidden = nn.Parameter(torch.randn(shape) * 0.05) if config.learn_initial else None
         self.first_cell = nn.Parameter(torch.randn(shape) * 0.05) if config.learn_initial else None
-        for name, parameter in self.layers.named_parameters():
+        bound = 1 / math.sqrt(self.output_size)
+        for name, parameter in [*self.below.named_parameters(), *self.past.named_parameters()]:
             if "bias" in name:
-                # Two biases are added, and torch orders the gates input, forget, candidate, output.
                 nn.init.zeros_(parameter)
-                if "bias_ih" in name:
-                    nn.init.constant_(parameter.data[self.output_size : 2 * self.output_size], config.forget_bias)
+            else:
+                nn.init.uniform_(parameter, -bound, bound)
+        for bias in (parameter for name, parameter in self.below.named_parameters() if "bias" in name):
+            nn.init.constant_(bias.data[self.output_size : 2 * self.output_size], config.forget_bias)
 
     def initial(self, batch_size: int, *, like: Tensor) -> LSTMState:
         """The state before the first token."""
@@ -68,8 +75,8 @@ class LSTMCell(Cell):
     def forward(self, x: Float[Tensor, "batch input"], state: LSTMState) -> tuple[Tensor, LSTMState]:
         """One token."""
         hidden, cells = [], []
-        for depth, (w_x, w_h, b_x, b_h) in enumerate(self.layers.all_weights):
-            gates = F.linear(x, w_x, b_x) + F.linear(state.hidden[:, depth], w_h, b_h)
+        for depth, (below, past) in enumerate(zip(self.below, self.past, strict=True)):
+            gates = below(x) + past(state.hidden[:, depth])
             open_, forget, candidate, out = gates.chunk(4, 1)
             cell = forget.sigmoid() * state.cell[:, depth] + open_.sigmoid() * candidate.tanh()
             x = out.sigmoid() * cell.tanh()
@@ -83,29 +90,46 @@ class LSTMCell(Cell):
         state: LSTMState,
         mask: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch length output"], LSTMState]:
-        """All tokens at once by torch's own kernels."""
-        if xs.shape[1] == 0:
+        """All tokens at once by torch's own kernels; step by step where those do not reach.
+
+        They cannot be compiled in one graph, and packing masked sequences needs their lengths on the host.
+        """
+        if not hand_written(xs) or (mask is not None and xs.device.type != "cpu"):
             return self.loop(xs, state, mask)
         before = (state.hidden.transpose(0, 1).contiguous(), state.cell.transpose(0, 1).contiguous())
-        if mask is None:
-            ys, (hidden, cell) = self.layers(xs, before)
-            return ys, LSTMState(hidden.transpose(0, 1), cell.transpose(0, 1))
-        if torch.compiler.is_compiling() or xs.device.type != "cpu":
-            # Packing needs the lengths on the host.
-            return self.loop(xs, state, mask)
+        with warnings.catch_warnings():
+            # cuDNN would have all weights in one piece; copying them there is a small part of a scan.
+            warnings.filterwarnings("ignore", message="RNN module weights")
+            if mask is None:
+                ys, hidden, cell = torch.lstm(
+                    xs, before, self._weights(), True, self.config.layers, 0.0, self.training, False, True
+                )
+                return ys, LSTMState(hidden.transpose(0, 1), cell.transpose(0, 1))
         # Valid tokens first, in order; back again afterwards.
         order = torch.argsort(~mask, dim=1, stable=True)
         lengths = mask.sum(1)
         packed = pack_padded_sequence(
             xs.take_along_dim(order[:, :, None], 1), lengths.clamp_min(1), batch_first=True, enforce_sorted=False
         )
-        outputs, (hidden, cell) = self.layers(packed, before)
-        ys, _ = pad_packed_sequence(outputs, batch_first=True, total_length=xs.shape[1])
-        ys = torch.where(mask[:, :, None], ys.take_along_dim(order.argsort(1)[:, :, None], 1), 0.0)
-        any_valid = lengths > 0
-        return ys, LSTMState(
-            select(any_valid, hidden.transpose(0, 1), state.hidden), select(any_valid, cell.transpose(0, 1), state.cell)
+        assert packed.sorted_indices is not None and packed.unsorted_indices is not None
+        hidden, cell = (part.index_select(1, packed.sorted_indices) for part in before)
+        layers = self.config.layers
+        outputs, hidden, cell = torch.lstm(
+            packed.data, packed.batch_sizes, (hidden, cell), self._weights(), True, layers, 0.0, self.training, False
         )
+        ys, _ = pad_packed_sequence(packed._replace(data=outputs), batch_first=True, total_length=xs.shape[1])
+        ys = torch.where(mask[:, :, None], ys.take_along_dim(order.argsort(1)[:, :, None], 1), 0.0)
+        hidden, cell = (part.index_select(1, packed.unsorted_indices).transpose(0, 1) for part in (hidden, cell))
+        # Packing needs at least one token: what it did to samples without any is undone.
+        return ys, LSTMState(select(lengths > 0, hidden, state.hidden), select(lengths > 0, cell, state.cell))
+
+    def _weights(self) -> list[Tensor]:
+        """Every layer's weights and biases, as torch's kernels want them."""
+        weights: list[Tensor] = []
+        for below, past in zip(self.below, self.past, strict=True):
+            assert isinstance(below, nn.Linear) and isinstance(past, nn.Linear)
+            weights += [below.weight, past.weight, below.bias, past.bias]
+        return weights
 
 
 @register(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -45,6 +47,8 @@ class Sweep(Processor):
     With `every="start"` the nodes are read before the first step, whose hidden they give. Each step then
     feeds the maximum of the tokens as one token, and its output y changes hidden i by
     `tanh(merge([token i, y]))`: the cell decides, the node applies.
+
+    The cell runs in its parameters' precision, under autocast too: a memory is a long sum of small changes.
     """
 
     adjacency = "given"
@@ -66,7 +70,7 @@ class Sweep(Processor):
     def initial(self, inputs: Inputs, topology: Topology) -> tuple[Latents, State]:
         """Zero hidden and the cell's initial state; with `every="start"`, both after all nodes are read."""
         hidden = self.zeros(inputs)
-        state = self.cell.initial(topology.batch_size, like=inputs.encoded.nodes)
+        state = self.cell.initial(topology.batch_size, like=next(self.cell.parameters()))
         if not self.read_once:
             return hidden, state
         nodes, state = self._sweep(self._tokens(inputs, hidden, topology), topology, state)
@@ -92,5 +96,10 @@ class Sweep(Processor):
     def _sweep(self, read: Tensor, topology: Topology, state: State) -> tuple[Tensor, State]:
         """The cell's outputs at the nodes, and its state after the last."""
         xs, mask = topology.as_sequence(read)
-        ys, state = self.cell.scan(xs, state, mask)
+        ys, state = self._precisely(self.cell.scan, xs, state, mask)
         return topology.from_sequence(ys), state
+
+    def _precisely(self, run: Callable[..., Any], xs: Tensor, *rest: Any) -> Any:
+        """Run the cell in the precision of its parameters."""
+        with torch.autocast(xs.device.type, enabled=False):
+            return run(xs.to(next(self.cell.parameters()).dtype), *rest)
