@@ -1,0 +1,41 @@
+"""The README's recipe for a new processor works as written."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import tasks
+import zoo
+from tests.zoo.graphs import random_graphs, random_inputs
+from zoo.registry import registry
+
+README = Path(__file__).resolve().parent.parent.parent / "zoo" / "README.md"
+
+
+@pytest.fixture
+def _mine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the block registers, for one test only."""
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    exec(compile(textwrap.dedent(block), "README", "exec"), {"__name__": __name__})
+
+
+@pytest.mark.usefixtures("_mine")
+def test_recipe_runs_in_both_layouts_and_under_a_task() -> None:
+    processor = zoo.create("mine", hidden_size=8, reduce="mean")
+    graphs = random_graphs([4, 2])
+    inputs = random_inputs(graphs.dense, 8)
+    for topology, given in ((graphs.dense, inputs), (graphs.sparse, graphs.inputs(inputs))):
+        hidden = processor(given, processor.zeros(given), topology, ()).hidden.nodes
+        assert hidden.shape == given.encoded.nodes.shape
+    task = tasks.create("bfs")
+    batch = task.sample(seed=0, batch_size=2, size=5)
+    assert zoo.Reasoner(task.spec, processor)(batch).outputs["pi"].shape == (2, 5, 5)
+
+
+def test_recipe_leaves_nothing_behind() -> None:
+    assert "mine" not in zoo.list_processors()
