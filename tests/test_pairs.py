@@ -68,6 +68,8 @@ def test_every_pair_learns_and_owes_it_to_the_processor(processor, task):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         loss = total(model, batch)
+        if loss.item() < 0.5 * first.item():  # well below what is asked
+            break
     assert loss.item() <= 0.75 * first.item()
     with silenced(model):
         assert total(model, batch).item() > loss.item()

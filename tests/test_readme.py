@@ -70,10 +70,13 @@ def test_python_blocks_run() -> None:
 
 
 def test_zoo_commands_run() -> None:
+    """All in one process, as a notebook would call them: importing takes longer than the runs."""
     write_files()
-    assert commands("zoo")
-    for _, *arguments in commands("zoo"):
-        run([sys.executable, "-m", "trainers", *arguments, *(SMALL if "train" in arguments else ())])
+    calls = [[*arguments, *(SMALL if "train" in arguments else ())] for _, *arguments in commands("zoo")]
+    assert calls
+    lines = ["from trainers.cli import main", *(f"assert not main({arguments!r}), {arguments!r}" for arguments in calls)]
+    Path("commands.py").write_text("\n".join(lines), "utf-8")
+    run([sys.executable, "commands.py"])
 
 
 def test_make_targets_exist() -> None:

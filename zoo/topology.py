@@ -274,7 +274,8 @@ class DenseTopology(Topology):
     def aggregate(
         self, edges: Float[Tensor, "*edges hidden"], reduce: Reduce, over: Literal["receiver", "sender"] = "receiver"
     ) -> Float[Tensor, "*nodes hidden"]:
-        return _masked_reduce(edges, self._edge_mask, reduce, 1 if over == "receiver" else 2)
+        square = edges.expand(self.batch_size, self.max_nodes, self.max_nodes, *edges.shape[3:])
+        return _masked_reduce(square, self._edge_mask, reduce, 1 if over == "receiver" else 2)
 
     def reduce_messages(
         self,
