@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,6 +64,12 @@ class Task(ABC):
     def name(self) -> str:
         """Registry name."""
         return self.spec.task
+
+    def for_scoring(self) -> Task:
+        """The same task without what only training randomises, node positions, as the literature scores it."""
+        if getattr(self.config, "random_pos", False):
+            return type(self)(replace(self.config, random_pos=False))
+        return self
 
     def sample(
         self,

@@ -135,7 +135,7 @@ def evaluate(
     precision: str = "float32",
     processes: Processes | None = None,
 ) -> Evaluation:
-    """Score a model with its own hints on held-out samples.
+    """Score a model with its own hints on held-out samples, at the positions that the literature uses.
 
     Args:
         model: a `Reasoner`; it comes back in the mode (training or not) that it was in.
@@ -158,7 +158,7 @@ def evaluate(
         ValueError: a size below the task's minimum, an unknown distribution or layout.
     """
     processes = processes or Processes()
-    tasks = [task] if isinstance(task, Task) else list(task)
+    tasks = [one.for_scoring() for one in ([task] if isinstance(task, Task) else task)]
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     stream = stream_seed(seed, split)
     tallies = []

@@ -311,3 +311,11 @@ def test_worked_examples_of_the_docstrings() -> None:
     torch.testing.assert_close(batch.hints["d"][:, 0], torch.tensor([[0.0, 0, 0], [0, 0.9, 0.2], [0, 0.5, 0.2]]))
     assert batch.hints["pi_h"][:, 0].tolist() == [[0, 1, 2], [0, 0, 0], [0, 2, 0]]
     assert batch.outputs["pi"].tolist() == [[0, 2, 0]]
+
+
+def test_scoring_leaves_random_positions_out() -> None:
+    random = tasks.create("bfs", random_pos=True)
+    given = {"seed": 3, "batch_size": 2, "size": 5}
+    plain = tasks.create("bfs").sample(**given)
+    assert not torch.equal(random.sample(**given).inputs["pos"], plain.inputs["pos"])
+    torch.testing.assert_close(random.for_scoring().sample(**given).inputs["pos"], plain.inputs["pos"])
