@@ -17,9 +17,9 @@ def by_step(*columns: Tensor) -> list[tuple[Tensor, ...]]:
     return list(zip(*(column.unbind(0) for column in columns), strict=True))
 
 
-def softmax_backward(gradient: Tensor, softmax: Tensor) -> Tensor:
-    """Derivative of a softmax over the last axis, from its result."""
-    return torch._softmax_backward_data(gradient, softmax, gradient.dim() - 1, gradient.dtype)
+def softmax_backward(gradient: Tensor, softmax: Tensor, dim: int = -1) -> Tensor:
+    """Derivative of a softmax, from its result."""
+    return torch._softmax_backward_data(gradient, softmax, dim, gradient.dtype)
 
 
 def slot_scales(memory: Tensor, epsilon: float, out: Tensor) -> Tensor:
@@ -28,38 +28,39 @@ def slot_scales(memory: Tensor, epsilon: float, out: Tensor) -> Tensor:
 
 
 def scale_keys(keys: Tensor, strengths: Tensor, epsilon: float) -> Tensor:
-    """Keys `[B, H, W]` of length one, times their strengths `[B, H]`."""
-    return keys * (strengths * keys.square().sum(2).add_(epsilon).rsqrt_())[:, :, None]
+    """Keys `[B, H, W]` of length one, times their strengths `[B, H, 1]`."""
+    return keys * keys.square().sum(2, keepdim=True).add_(epsilon).rsqrt_().mul_(strengths)
 
 
 class KeyRow(NamedTuple):
-    """What the way back needs of a step's keys."""
+    """What the way back needs of a step's keys, `[B, H, W]`."""
 
-    keys: Tensor
+    unit: Tensor
+    """Of length one."""
     scaled: Tensor
-    """Times strength over length."""
-    key_scale: Tensor
-    """Inverse lengths, `[B, H]`."""
-    strength_scale: Tensor
-    """Strengths over lengths."""
-    shrink: Tensor
-    """Strengths over cubes of lengths, for the derivative of the length."""
+    """Times their strengths."""
+    factor: Tensor
+    """Strengths over lengths, `[B, H, 1]`: what a key was scaled by."""
+    steered: Tensor
+    """The unit keys times that factor."""
 
 
 def key_rows(keys: Tensor, strengths: Tensor, epsilon: float) -> list[KeyRow]:
-    """Of keys `[L, B, H, W]` and strengths `[L, B, H]`, step by step."""
-    key_scale = torch.rsqrt(keys.square().sum(3) + epsilon)
-    strength_scale = strengths * key_scale
-    columns = (keys, keys * strength_scale[..., None], key_scale, strength_scale, strength_scale * key_scale.square())
-    return [KeyRow(*row) for row in by_step(*columns)]
+    """Of keys `[L, B, H, W]` and strengths `[L, B, H, 1]`, step by step."""
+    scale = torch.rsqrt(keys.square().sum(3, keepdim=True) + epsilon)
+    unit, factor = keys * scale, strengths * scale
+    return [KeyRow(*row) for row in by_step(unit, unit * strengths, factor, unit * factor)]
 
 
 def keys_backward(d_scaled: Tensor, row: KeyRow, d_keys: Tensor, d_strengths: Tensor) -> None:
     """From the gradient of scaled keys to those of keys and strengths, written in place."""
-    along = (d_scaled * row.keys).sum(2)
-    torch.mul(along, row.key_scale, out=d_strengths)
-    torch.mul(d_scaled, row.strength_scale[:, :, None], out=d_keys)
-    d_keys.addcmul_(row.keys, along.mul_(row.shrink)[:, :, None], value=-1)
+    along = torch.sum(d_scaled * row.unit, 2, keepdim=True, out=d_strengths)
+    torch.mul(d_scaled, row.factor, out=d_keys).addcmul_(row.steered, along, value=-1)
+
+
+def slot_pulls(scores: Tensor, slot_scale: Tensor) -> Tensor:
+    """Derivative of the scores by the square of a slot's length, up to the factor -1/2 that they share."""
+    return scores * slot_scale.square()
 
 
 def content_backward(
@@ -67,15 +68,17 @@ def content_backward(
     d_memory: Tensor,
     *,
     content: Tensor,
-    scores: Tensor,
+    pulls: Tensor,
     scaled: Tensor,
     memory: Tensor,
+    memory_transposed: Tensor,
     slot_scale: Tensor,
 ) -> Tensor:
     """Through a content weighting: returns the gradient of the scaled keys, adds to `d_memory` in place."""
     d_scores = softmax_backward(d_content, content)
-    pull = (d_scores * scores).sum(1, keepdim=True).mul_(slot_scale).mul_(slot_scale)
+    pull = d_scores * pulls
+    if pull.shape[1] > 1:
+        pull = pull.sum(1, keepdim=True)
     d_dots = d_scores.mul_(slot_scale)
-    d_memory.addcmul_(memory, pull, value=-1)
-    d_memory.baddbmm_(scaled.transpose(1, 2), d_dots)
-    return torch.bmm(d_dots, memory.transpose(1, 2))
+    d_memory.addcmul_(memory, pull, value=-1).baddbmm_(scaled.transpose(1, 2), d_dots)
+    return torch.bmm(d_dots, memory_transposed)

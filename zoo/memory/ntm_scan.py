@@ -23,6 +23,7 @@ from zoo.memory.content_scan import (
     key_rows,
     keys_backward,
     scale_keys,
+    slot_pulls,
     slot_scales,
     softmax_backward,
 )
@@ -64,7 +65,7 @@ class Parts(NamedTuple):
     add: Tensor
     """`[B, writes, W]`."""
     strengths: Tensor
-    """`[B, H]`."""
+    """`[B, H, 1]`."""
     sharpness: Tensor
     """`[B, H, 1]`, without its 1."""
     gates: Tensor
@@ -113,8 +114,8 @@ def parts_by_step(interface: Tensor, layout: Layout) -> list[Parts]:
     erases = erase.unflatten(-1, words)[..., None].unbind(2)
     shifts = shifts.unflatten(-1, (-1, layout.offsets))
     columns = (
-        *(keys.unflatten(-1, words), add.unflatten(-1, words), strengths, sharpness[..., None], gates[..., None]),
-        *(*erases, shifts, *shifts[..., None].unbind(3)),
+        *(keys.unflatten(-1, words), add.unflatten(-1, words), strengths[..., None], sharpness[..., None]),
+        *(gates[..., None], *erases, shifts, *shifts[..., None].unbind(3)),
     )
     writes = len(erases)
     return [
@@ -342,15 +343,15 @@ class _WayBack:
         self.said, self.d_said = parts_by_step(tape.said, layout), parts_by_step(self.d_raw, layout)
         keys = tape.said[..., : layout.heads * layout.word].unflatten(-1, (-1, layout.word))
         cuts = layout.cuts()
-        self.keys = key_rows(keys, tape.said[..., cuts[2] : cuts[3]], layout.norm_epsilon)
+        self.keys = key_rows(keys, tape.said[..., cuts[2] : cuts[3], None], layout.norm_epsilon)
         sharpness = tape.said[..., cuts[3] : cuts[4], None]
         writing = tape.fresh[:, :, layout.reads :]
         if valid is not None:
             writing = writing * valid[..., None]
         columns = (
             *(slopes(tape, layout), (1 + sharpness) / tape.rotated, tape.content - tape.weightings[:-1]),
-            *(tape.fresh[:, :, : layout.reads], writing, tape.slot_scale, tape.scores, tape.content),
-            *(tape.fresh, tape.logs, tape.memory[:-1]),
+            *(tape.fresh[:, :, : layout.reads], writing, tape.slot_scale, slot_pulls(tape.scores, tape.slot_scale)),
+            *(tape.content, tape.fresh, tape.logs, tape.memory[:-1], tape.memory[:-1].transpose(2, 3)),
         )
         self.rows = [_Row(*row) for row in by_step(*columns)]
         self.windows = windows(tape.padded, layout)
@@ -380,9 +381,10 @@ class _WayBack:
             d_content,
             self.d_memory,
             content=row.content,
-            scores=row.scores,
+            pulls=row.pulls,
             scaled=self.keys[step].scaled,
             memory=row.memory,
+            memory_transposed=row.memory_transposed,
             slot_scale=row.slot_scale,
         )
         keys_backward(d_scaled, self.keys[step], d_said.keys, d_said.strengths)
@@ -430,8 +432,9 @@ class _Row(NamedTuple):
     reading: Tensor
     writing: Tensor
     slot_scale: Tensor
-    scores: Tensor
+    pulls: Tensor
     content: Tensor
     fresh: Tensor
     logs: Tensor
     memory: Tensor
+    memory_transposed: Tensor
