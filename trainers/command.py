@@ -207,7 +207,7 @@ def _compare(folders: Sequence[Path], place: Path, *, use_wandb: bool) -> None:
     runs.write_json(place / "compare.json", [dict(zip(columns, row, strict=True)) for row in rows])
     screen = console()
     screen.print(compare.table(series))
-    screen.print(f"figure      {figure}")
+    screen.print(f"figure      {figure}", soft_wrap=True)
     if use_wandb:
         screen.print(f"W&B         {_compare_wandb(series, place, columns, rows, figure) or 'not written'}")
 
@@ -262,7 +262,7 @@ def _print(finished: Finished) -> None:
     }
     for name, place in places.items():
         if place:
-            screen.print(f"{name:<11} {place}")
+            screen.print(f"{name:<11} {place}", soft_wrap=True)
 
 
 def _wandb_place(finished: Finished) -> str:
