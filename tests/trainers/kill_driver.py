@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # optimisers import it on first use, in every child if not here
 
 import tasks
 import zoo

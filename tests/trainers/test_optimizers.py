@@ -98,3 +98,18 @@ def test_half_way_linear_and_cosine_meet_and_cosine_is_flatter_at_the_ends() -> 
 def test_wrong_options_are_refused_with_what_would_do(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainerConfig(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_a_fused_optimizer_leaves_everything_alone_after_a_failure(name: str) -> None:
+    """What a training step on a GPU relies on; the kernel is the same on the CPU."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    parameter = nn.Parameter(torch.tensor([1.0, 2.0]))
+    optimizer = kind([parameter], lr=0.1, fused=True)
+    parameter.grad = torch.ones(2)
+    optimizer.step()
+    before, state = parameter.detach().clone(), optimizer.state_dict()["state"][0]["exp_avg"].clone()
+    parameter.grad = torch.tensor([torch.nan, 1.0])
+    optimizer.found_inf = torch.ones(())  # type: ignore[attr-defined]
+    optimizer.step()
+    assert torch.equal(parameter, before) and torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], state)
