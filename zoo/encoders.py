@@ -21,6 +21,7 @@ from zoo.edges import FoldedEdges
 from zoo.processor import Latents
 from zoo.topology import Topology
 
+
 def truncated_normal_(weight: Tensor, std: float) -> None:
     """Fill with N(0, std²) cut off at two `std`, as CLRS's network library does, which leaves 0.88 of the deviation."""
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
