@@ -88,15 +88,3 @@ def test_no_step_waits_for_the_device(processor, task):
     items = trainer.sampler(2)
     with no_waiting():
         trainer.training(2, items, items.counts)
-
-
-@pytest.mark.compile
-def test_compiled_steps_train():
-    made = tasks.create("bfs")
-    config = TrainerConfig(max_steps=30, batch_size=16, sizes=(8,), device="cuda", compile=True, val_every=0)
-    losses = []
-    trainer = Trainer(
-        build("mpnn", made), made, config, on_progress=lambda progress: losses.append(progress.metrics["train/loss"])
-    )
-    trainer.fit()
-    assert losses[-1] < 0.7 * losses[0]
