@@ -186,7 +186,7 @@ def test_run_folder_holds_what_is_promised(trained: Path) -> None:
 
 
 def test_training_prints_progress_table_and_places(capsys: pytest.CaptureFixture[str]) -> None:
-    assert zoo("train", *TINY, "run_dir=here", "trainer.max_steps=2", "control.steps=2") == 0
+    assert zoo("train", *TINY, "run_dir=here", "trainer.max_steps=2", "control.steps=2", "control.max_steps=2") == 0
     printed = capsys.readouterr().out
     assert "step 2/2  loss " in printed and "score " in printed
     for told in ("n=4", "n=6", "only 2 steps (control)", "figure      here/size_generalisation.png"):

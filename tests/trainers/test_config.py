@@ -157,10 +157,11 @@ def test_sweeps_expand_like_hydras() -> None:
 
 
 def test_seeds_share_a_hash_and_settings_do_not() -> None:
-    base = config_hash(compose([]))
-    assert config_hash(compose(["seed=3", "logger=none", "trainer.eval_samples=2", "runs_dir=x"])) == base
-    for change in ("trainer.lr=0.1", "processor.hidden_size=8", "task.random_pos=true", "reasoner.feedback=hard"):
-        assert config_hash(compose([change])) != base
+    base = config_hash(compose(["task=copy"]))
+    same = ["task=copy", "seed=3", "logger=none", "trainer.eval_samples=2", "runs_dir=x"]
+    assert config_hash(compose(same)) == base
+    for change in ("trainer.lr=0.123", "processor.hidden_size=9", "task.bits=3", "reasoner.max_steps=9"):
+        assert config_hash(compose(["task=copy", change])) != base, change
 
 
 def test_schema_checks_nested_types() -> None:
