@@ -45,7 +45,7 @@ def draw(model: Reasoner, task: Task, folder: Path, *, size: int, title: str, se
     if "dense" not in processor.layouts or "dense" not in task.layouts:
         return {}
     device = next(iter(model.parameters())).device
-    batch = task.sample(seed=stream_seed(seed, "picture"), batch_size=1, size=size, layout="dense")
+    batch = task.for_scoring().sample(seed=stream_seed(seed, "picture"), batch_size=1, size=size, layout="dense")
     training = model.training
     model.eval()
     try:
