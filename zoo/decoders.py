@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from tasks.spec import Location, Probe, Type
-from zoo.edges import Edges, edge_linear
+from zoo.edges import Edges, edge_linear, fold
 from zoo.encoders import channels, edge_pointer_channels, linear, pointer_channels
 from zoo.topology import Topology
 
@@ -59,6 +59,14 @@ class _EdgeSum(nn.Module):
             part = edge_linear(layer, value)
             total = part if total is None else total + part
         return total
+
+    def fold(self, edges: tuple[Edges, ...]) -> tuple[Tensor, Tensor, Tensor] | None:
+        """The same as channels, weight and bias of one linear map."""
+        folded = [fold(layer, value) for layer, value in zip(self.linears, edges, strict=False)]
+        if not folded:
+            return None
+        channels, weights, biases = zip(*folded, strict=True)
+        return torch.cat(channels, -1), torch.cat(weights, 1), torch.stack(biases).sum(0)
 
 
 class NodeDecoder(nn.Module):
@@ -135,11 +143,14 @@ class PointerDecoder(nn.Module):
 
     def score(self, read: Read) -> Tensor:
         """Unnormalised logits on edges."""
-        topology = read.topology
-        candidate = topology.senders(self.candidate(read.nodes))
-        edges = self.edge(read.edges)
-        candidate = candidate if edges is None else candidate + edges
-        return self.out(torch.maximum(topology.receivers(self.node(read.nodes)), candidate)).squeeze(-1)
+        candidate = self.candidate(read.nodes)
+        edges = self.edge.fold(read.edges)
+        channels = None
+        if edges is not None:
+            values, weight, bias = edges
+            channels, candidate = (values, weight), candidate + bias
+        out = self.out.weight.squeeze(0)
+        return read.topology.score_pairs(candidate, self.node(read.nodes), channels, out) + self.out.bias
 
     def forward(self, read: Read) -> Tensor:
         return candidates(read.topology, self.domain).log_softmax(self.score(read), "receiver")

@@ -2,16 +2,16 @@
 
 A message is `x = s_j + r_i + W e_ji`, then per layer `A ReLU(x) + b`. Written with ordinary operators, this makes a
 dozen tensors of the size `[batch, senders, receivers, hidden]`, each of which goes through main memory and back. Here
-the batch is cut into chunks that stay in the cache; kept for the derivative are only the layers' inputs and where
-the maxima were. `message_max_plain` is the same in ordinary operators: the reference in tests, and what runs where a
-derivative of the derivative is asked for.
+the batch is cut into chunks that stay in the cache (`zoo.chunks`); kept for the derivative are only the layers'
+inputs and where the maxima were. `message_max_plain` is the same in ordinary operators: the reference in tests, and
+what runs where a derivative of the derivative is asked for.
 
 Axis letters: B batch, S senders, R receivers, H hidden, C channels of an edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-# Elements of a chunk of messages: 1 MiB of float32, which leaves room in a second-level cache.
-CHUNK = 2**18
+from zoo.chunks import chunks, cut
 
 
 def message_max(
@@ -67,30 +66,6 @@ def message_max_plain(
     return torch.where(mask.any(1)[..., None], best, 0.0)
 
 
-def by_hand(like: Tensor) -> bool:
-    """Whether the hand-written form may run, and pays: on a CPU, outside compiler, autocast and function transforms."""
-    return (
-        like.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-    )
-
-
-def _chunks(batch: int, nodes: int, hidden: int) -> Iterator[tuple[slice, slice]]:
-    """Graphs and receivers of each chunk: some whole graphs, or of a large graph some receivers."""
-    graphs = max(1, CHUNK // (nodes * nodes * hidden))
-    some = nodes if graphs > 1 else max(1, min(nodes, CHUNK // (nodes * hidden)))
-    for b in range(0, batch, graphs):
-        for r in range(0, nodes, some):
-            yield slice(b, b + graphs), slice(r, r + some)
-
-
-def _cut(edges: Tensor | None, part: tuple[slice, slice]) -> Tensor | None:
-    """The part of an edge tensor that belongs to a chunk."""
-    return None if edges is None else edges[part[0], :, part[1]]
-
-
 class _MessageMax(torch.autograd.Function):
     """See `message_max`."""
 
@@ -107,10 +82,10 @@ class _MessageMax(torch.autograd.Function):
     ) -> Tensor:
         best = torch.empty_like(receivers)
         tape: list[Tensor] = []
-        for part in _chunks(*receivers.shape):
+        for part in chunks(*receivers.shape):
             b, r = part
             x = senders[b].unsqueeze(2) + receivers[b, r].unsqueeze(1)
-            channels = _cut(edges, part)
+            channels = cut(edges, part)
             if channels is not None and weight is not None:
                 x += F.linear(channels, weight)
             for k in range(0, len(layers), 2):
@@ -118,7 +93,7 @@ class _MessageMax(torch.autograd.Function):
                 if keep:
                     tape.append(x)
                 x = F.linear(x, layers[k], layers[k + 1])
-            exists = _cut(mask, part)
+            exists = cut(mask, part)
             if exists is not None:
                 x.masked_fill_(~exists[..., None], -torch.inf)
             top = x.amax(1)
@@ -143,11 +118,11 @@ class _MessageMax(torch.autograd.Function):
         to_weight = None if weight is None else torch.zeros_like(weight)
         to_layers = [torch.zeros_like(layer) for layer in layers]
         kept = len(layers) // 2 + 2
-        for number, part in enumerate(_chunks(*receivers.shape)):
+        for number, part in enumerate(chunks(*receivers.shape)):
             b, r = part
             *xs, won, winners = tape[number * kept : (number + 1) * kept]
             share = grad[b, r] / winners
-            exists = _cut(mask, part)
+            exists = cut(mask, part)
             if exists is not None:
                 share.masked_fill_(~exists.any(1)[..., None], 0.0)
             d = won * share.unsqueeze(1)
@@ -158,7 +133,7 @@ class _MessageMax(torch.autograd.Function):
                 d = torch.ops.aten.threshold_backward(F.linear(d, layers[k].T), x, 0)
             to_senders[b] += d.sum(2)
             to_receivers[b, r] = d.sum(1)
-            channels = _cut(edges, part)
+            channels = cut(edges, part)
             if channels is not None and weight is not None and to_weight is not None:
                 to_weight.addmm_(d.flatten(0, 2).T, channels.flatten(0, 2))
                 if to_edges is not None:

@@ -20,7 +20,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from tasks.spec import Location
-from zoo.message_max import by_hand, message_max
+from zoo.chunks import by_hand
+from zoo.message_max import message_max
+from zoo.pair_scores import pair_scores
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -102,6 +104,19 @@ class Topology(abc.ABC):
         for weight, bias in zip(layers[::2], layers[1::2], strict=True):
             messages = F.linear(messages.relu(), weight, bias)
         return self.aggregate(messages, reduce)
+
+    def score_pairs(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        out: Float[Tensor, " hidden"],
+    ) -> Float[Tensor, "*edges"]:
+        """A score of every edge: `out · max(receiver, sender + edge)`, the edge's term as in `reduce_messages`."""
+        sent = self.senders(senders)
+        if edges is not None:
+            sent = sent + F.linear(*edges)
+        return torch.maximum(sent, self.receivers(receivers)) @ out
 
     @abc.abstractmethod
     def dot(
@@ -288,6 +303,17 @@ class DenseTopology(Topology):
         if reduce == "max" and by_hand(senders):
             return message_max(senders, receivers, edges, layers, self._edge_mask)
         return super().reduce_messages(senders, receivers, edges, layers, reduce)
+
+    def score_pairs(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        out: Float[Tensor, " hidden"],
+    ) -> Float[Tensor, "*edges"]:
+        if by_hand(senders):
+            return pair_scores(senders, receivers, edges, out)
+        return super().score_pairs(senders, receivers, edges, out)
 
     def dot(
         self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]

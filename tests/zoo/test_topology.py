@@ -285,6 +285,20 @@ def test_reduce_messages(graphs: Graphs, reduce, layers: int, with_edges: bool) 
         same(dense, message_max(senders, receivers, pair, stack, graphs.dense.neighbours()))
 
 
+@pytest.mark.parametrize("with_edges", [True, False])
+def test_score_pairs(graphs: Graphs, with_edges: bool) -> None:
+    b, n = shape(graphs)
+    senders, receivers, values = torch.randn(b, n, 4), torch.randn(b, n, 4), torch.randn(b, n, n, 3)
+    weight, out = torch.randn(4, 3), torch.randn(4)
+    pair = (values, weight) if with_edges else None
+    flat = (graphs.edges(values), weight) if with_edges else None
+    dense = graphs.dense.score_pairs(senders, receivers, pair, out)
+    same(graphs.edges(dense), graphs.sparse.score_pairs(graphs.nodes(senders), graphs.nodes(receivers), flat, out))
+    j, i = n - 1, 0
+    term = senders[0, j] + (weight @ values[0, j, i] if with_edges else 0)
+    same(dense[0, j, i], out @ torch.maximum(term, receivers[0, i]))
+
+
 def test_complete_graph_is_never_materialised() -> None:
     """A million nodes: one boolean an edge would take a terabyte."""
     topology = DenseTopology(1, 2**20)

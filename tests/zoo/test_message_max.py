@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import zoo.message_max as module
+import zoo.chunks as module
 from zoo.message_max import message_max, message_max_plain
 
 
@@ -57,7 +57,7 @@ def test_several_chunks_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sizes above do cut where they say: by graphs, by receivers, to one receiver."""
     for chunk, count in ((2**18, 1), (400, 3), (50, 5 * 7), (1, 5 * 7)):
         monkeypatch.setattr(module, "CHUNK", chunk)
-        parts = list(module._chunks(5, 7, 4))
+        parts = list(module.chunks(5, 7, 4))
         assert len(parts) == count
         covered = torch.zeros(5, 7, dtype=torch.long)
         for part in parts:

@@ -1,0 +1,43 @@
+"""Dense batches in chunks that stay in the cache, for what is written with its derivative by hand.
+
+On a CPU, a tensor of the size `[batch, senders, receivers, hidden]` costs more to bring from memory and back than to
+compute; a chunk of one does not leave the cache between operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+# Elements of a chunk: 1 MiB of float32, which leaves room in a second-level cache.
+CHUNK = 2**18
+
+Chunk = tuple[slice, slice]
+"""Graphs and receivers."""
+
+
+def by_hand(like: Tensor) -> bool:
+    """Whether the hand-written form may run, and pays: on a CPU, outside compiler, autocast and function transforms."""
+    return (
+        like.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def chunks(batch: int, nodes: int, hidden: int) -> Iterator[Chunk]:
+    """The chunks of a batch: some whole graphs each, or of a large graph some receivers."""
+    graphs = max(1, CHUNK // (nodes * nodes * hidden))
+    some = nodes if graphs > 1 else max(1, min(nodes, CHUNK // (nodes * hidden)))
+    for b in range(0, batch, graphs):
+        for r in range(0, nodes, some):
+            yield slice(b, b + graphs), slice(r, r + some)
+
+
+def cut(edges: Shaped[Tensor, "batch senders receivers *rest"] | None, chunk: Chunk) -> Tensor | None:
+    """The part of an edge tensor that belongs to a chunk."""
+    return None if edges is None else edges[chunk[0], :, chunk[1]]
