@@ -213,6 +213,18 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 @contextmanager
+def default_dtype(precision: str) -> Iterator[None]:
+    """Double precision as torch's default, which encoders follow, where `precision` asks for it."""
+    before = torch.get_default_dtype()
+    if precision == "float64":
+        torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, every module's own mode restored at the end."""
     modes = {module: module.training for module in model.modules()}

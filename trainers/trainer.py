@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from trainers.checkpoint import BEST, Checkpoint, CheckpointError
 from trainers.data import Prefetch, Sampler, StepBatches, stream_seed
 from trainers.diagnosis import NonFiniteError, diagnose
 from trainers.distributed import Processes, pick_device
-from trainers.evaluation import Evaluation, evaluate
+from trainers.evaluation import Evaluation, default_dtype, evaluate
 from trainers.interruption import Interrupted, Stop
 from trainers.losses import Objective, Supervised
 from trainers.metrics_file import MetricsFile
@@ -33,12 +31,6 @@ __all__ = ["Interrupted", "Logger", "NonFiniteError", "NullLogger", "Progress", 
 
 # On a GPU this many steps may pass before their reports are read, so that no step waits for it.
 _REPORTS_AT_ONCE = 25
-# What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
-_FREE = frozenset(
-    {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
-    | {"val_every", "val_samples", "val_sizes", "log_every", "checkpoint_every", "keep"}
-    | {"eval_sizes", "eval_distributions", "eval_samples", "eval_batch_size", "eval_layout"}
-)
 
 
 class Trainer:
@@ -103,9 +95,8 @@ class Trainer:
             world=self.processes.world,
             pin_memory=self.device.type == "cuda",
         )
-        own = {name: value for name, value in asdict(self.config).items() if name not in _FREE}
-        specs = {task.name: task.spec.as_dict() for task in self.tasks}
-        self.identity = checkpoint.plain({**(identity or {}), "seed": seed, "trainer": own, "specs": specs})
+        own = {"seed": seed, "trainer": self.config.lasting(), "specs": {t.name: t.spec.as_dict() for t in self.tasks}}
+        self.identity = checkpoint.plain({**(identity or {}), **own})
         self.step = 0
         self.best: dict[str, Tensor] | None = None
         self.best_score, self.best_step = float("-inf"), 0
@@ -134,7 +125,7 @@ class Trainer:
             NonFiniteError: a loss or gradient was not finite; it names step, task, term, samples and dump.
             CheckpointError: the checkpoint is unreadable, of another run, or cannot be written at the end.
         """
-        with self._dtype(), Stop(self.config.time_limit) as stop:
+        with default_dtype(self.config.precision), Stop(self.config.time_limit) as stop:
             began = time.monotonic()
             resumed_from = self._start()
             try:
@@ -177,7 +168,7 @@ class Trainer:
             "precision": config.precision,
             "processes": self.processes,
         }
-        with self._dtype():
+        with default_dtype(config.precision):
             evaluation = evaluate(self.model, self.tasks, **(arguments | changes))
         metrics = evaluation.metrics()
         self.logger.log(self.step, metrics)
@@ -255,6 +246,8 @@ class Trainer:
         if config.val_every == 0:
             self.best, self.best_step = self._weights(), self.step
         self._save(required=True)
+        if self.processes.sum_numbers([float(stop.signal is not None)])[0]:
+            raise stop.interrupted(self.step)
 
     def _agree(self, items: StepBatches, stop: Stop) -> dict[str, float] | None:
         """The counts of a step over all processes, or None if any of them wants to stop before it."""
@@ -408,14 +401,3 @@ class Trainer:
         self._write_best()
         if self.checkpoints is not None and self.processes.main:
             self.logger.artifact("best-weights", self.checkpoints / BEST)
-
-    @contextmanager
-    def _dtype(self) -> Iterator[None]:
-        """Double precision as torch's default where the config asks for it."""
-        before = torch.get_default_dtype()
-        if self.config.precision == "float64":
-            torch.set_default_dtype(torch.float64)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(before)

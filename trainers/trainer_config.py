@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tasks.registry import near, option
 
@@ -12,6 +13,12 @@ PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 LAYOUTS = ("dense", "sparse")
 MIXES = ("cycle", "draw")
+# What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
+_FREE = frozenset(
+    {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
+    | {"val_every", "val_samples", "val_sizes", "log_every", "checkpoint_every", "keep"}
+    | {"eval_sizes", "eval_distributions", "eval_samples", "eval_batch_size", "eval_layout"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +94,10 @@ class TrainerConfig:
                 raise ValueError(f"trainer.{name} must not be negative, not {getattr(self, name)}")
         if not self.sizes:
             raise ValueError("trainer.sizes must hold at least one training size")
+
+    def lasting(self) -> dict[str, Any]:
+        """The options that a run and its resumption must share: all that decide what is learned."""
+        return {name: value for name, value in asdict(self).items() if name not in _FREE}
 
     @property
     def scoring_layout(self) -> str:
