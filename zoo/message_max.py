@@ -98,8 +98,8 @@ class _MessageMax(torch.autograd.Function):
                 x.masked_fill_(~exists[..., None], -torch.inf)
             top = x.amax(1)
             if keep:
-                won = x == top.unsqueeze(1)
-                tape += [won, won.sum(1, dtype=x.dtype)]
+                won = x.eq_(top.unsqueeze(1))
+                tape += [won.bool(), won.sum(1)]
             if exists is not None:
                 top.masked_fill_(~exists.any(1)[..., None], 0.0)
             best[b, r] = top
@@ -125,7 +125,7 @@ class _MessageMax(torch.autograd.Function):
             exists = cut(mask, part)
             if exists is not None:
                 share.masked_fill_(~exists.any(1)[..., None], 0.0)
-            d = won * share.unsqueeze(1)
+            d = torch.where(won, share.unsqueeze(1), 0.0)
             for k in range(len(layers) - 2, -1, -2):
                 x, flat = xs[k // 2], d.flatten(0, 2)
                 to_layers[k].addmm_(flat.T, x.flatten(0, 2))
