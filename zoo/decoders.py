@@ -6,6 +6,8 @@ edges: at (sender j, receiver i) that i points to j. See `Prediction` for every 
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -66,7 +68,7 @@ class _EdgeSum(nn.Module):
         if not folded:
             return None
         channels, weights, biases = zip(*folded, strict=True)
-        return torch.cat(channels, -1), torch.cat(weights, 1), torch.stack(biases).sum(0)
+        return torch.cat(channels, -1), torch.cat(weights, 1), functools.reduce(operator.add, biases)
 
 
 class NodeDecoder(nn.Module):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Mapping, MutableMapping
 
 import torch
@@ -137,7 +138,7 @@ class Encoder(nn.Module):
             return None
         weight = torch.cat([self.linears[name].weight for name in names], 1)
         # Added one by one: the derivative of a stack's sum would hand all biases one and the same memory as gradient.
-        bias = functools.reduce(torch.add, [self.linears[name].bias for name in names])
+        bias = functools.reduce(operator.add, [self.linears[name].bias for name in names])
         return torch.cat([values[name] for name in names], -1), weight, bias
 
 
