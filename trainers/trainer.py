@@ -291,7 +291,8 @@ class Trainer:
             precision=config.precision,
             processes=self.processes,
         )
-        if self.best is None or evaluation.score > self.best_score:
+        # Of equals the later ones: a validation at training sizes is often perfect long before training ends.
+        if self.best is None or evaluation.score >= self.best_score:
             self.best, self.best_score, self.best_step = self._weights(), evaluation.score, self.step
             self._write_best()
         metrics = {"val/score": evaluation.score}
