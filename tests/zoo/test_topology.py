@@ -212,12 +212,15 @@ def test_with_edges_adds_pointers(graphs: Graphs, both_ways: bool) -> None:
             same(grown.edges(dense.reverse(values)), sparse.reverse(extended)[sparse.neighbours()])
 
 
-def test_with_edges_again(graphs: Graphs) -> None:
-    """A second pointer on top of the first; masked slots of the first may come alive in the second."""
+@pytest.mark.parametrize("both_ways", [True, False])
+def test_with_edges_again(graphs: Graphs, both_ways: bool) -> None:
+    """A second pointer on top of the first; edges that the first only has a dead slot for come alive."""
     b, n = shape(graphs)
     first, second = ((torch.rand(b, n) * graphs.sizes[:, None]).long() for _ in range(2))
-    dense = graphs.dense.with_edges(first).with_edges(second)
-    sparse = graphs.sparse.with_edges(graphs.nodes(first)).with_edges(graphs.nodes(second))
+    # Where some first pointers are taken again, they come back the other way too.
+    second = torch.where(torch.rand(b, n) < 0.5, first, second)
+    dense = graphs.dense.with_edges(first, both_ways=both_ways).with_edges(second)
+    sparse = graphs.sparse.with_edges(graphs.nodes(first), both_ways=both_ways).with_edges(graphs.nodes(second))
     x = torch.randn(b, n, 2)
     spread = x[:, :, None].expand(b, n, n, 2)
     for reduce in REDUCTIONS:
