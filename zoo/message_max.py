@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zoo.chunks import chunks, cut
+from zoo.chunks import chunks, cut, transposed
 
 
 def message_max(
@@ -82,12 +82,13 @@ class _MessageMax(torch.autograd.Function):
     ) -> Tensor:
         best = torch.empty_like(receivers)
         tape: list[Tensor] = []
+        rows = transposed(weight)
         for part in chunks(*receivers.shape):
             b, r = part
             x = senders[b].unsqueeze(2) + receivers[b, r].unsqueeze(1)
             channels = cut(edges, part)
-            if channels is not None and weight is not None:
-                x += F.linear(channels, weight)
+            if channels is not None and rows is not None:
+                x += channels @ rows
             for k in range(0, len(layers), 2):
                 x.relu_()
                 if keep:
@@ -115,7 +116,8 @@ class _MessageMax(torch.autograd.Function):
             return _differentiable(ctx, grad, senders, receivers, edges, weight, mask, layers)
         to_senders, to_receivers = torch.zeros_like(senders), torch.empty_like(receivers)
         to_edges = torch.empty_like(edges) if ctx.needs_input_grad[2] else None
-        to_weight = None if weight is None else torch.zeros_like(weight)
+        rows = transposed(weight)
+        to_rows = None if rows is None else torch.zeros_like(rows)
         to_layers = [torch.zeros_like(layer) for layer in layers]
         kept = len(layers) // 2 + 2
         for number, part in enumerate(chunks(*receivers.shape)):
@@ -134,11 +136,11 @@ class _MessageMax(torch.autograd.Function):
             to_senders[b] += d.sum(2)
             to_receivers[b, r] = d.sum(1)
             channels = cut(edges, part)
-            if channels is not None and weight is not None and to_weight is not None:
-                to_weight.addmm_(d.flatten(0, 2).T, channels.flatten(0, 2))
+            if channels is not None and rows is not None and to_rows is not None:
+                to_rows.addmm_(channels.flatten(0, 2).T, d.flatten(0, 2))
                 if to_edges is not None:
-                    to_edges[b, :, r] = F.linear(d, weight.T)
-        return to_senders, to_receivers, to_edges, to_weight, None, None, *to_layers
+                    to_edges[b, :, r] = F.linear(d, rows)
+        return to_senders, to_receivers, to_edges, None if to_rows is None else to_rows.T, None, None, *to_layers
 
 
 def _differentiable(

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.chunks import Chunk, chunks, cut
+from zoo.chunks import Chunk, chunks, cut, transposed
 
 
 def pair_scores(
@@ -35,9 +35,7 @@ def pair_scores(
     return result
 
 
-def pair_scores_plain(
-    senders: Tensor, receivers: Tensor, edges: tuple[Tensor, Tensor] | None, out: Tensor
-) -> Tensor:
+def pair_scores_plain(senders: Tensor, receivers: Tensor, edges: tuple[Tensor, Tensor] | None, out: Tensor) -> Tensor:
     """`pair_scores` in ordinary operators."""
     x = senders.unsqueeze(2)
     if edges is not None:
@@ -45,11 +43,11 @@ def pair_scores_plain(
     return torch.maximum(x, receivers.unsqueeze(1)) @ out
 
 
-def _sent(senders: Tensor, edges: Tensor | None, weight: Tensor | None, part: Chunk) -> Tensor:
-    """The term `s_j + W e_ji` of a chunk."""
+def _sent(senders: Tensor, edges: Tensor | None, rows: Tensor | None, part: Chunk) -> Tensor:
+    """The term `s_j + W e_ji` of a chunk; `rows` is W transposed."""
     x = senders[part[0]].unsqueeze(2)
     channels = cut(edges, part)
-    return x if channels is None or weight is None else F.linear(channels, weight).add_(x)
+    return x if channels is None or rows is None else (channels @ rows).add_(x)
 
 
 class _PairScores(torch.autograd.Function):
@@ -62,9 +60,10 @@ class _PairScores(torch.autograd.Function):
         ctx.save_for_backward(senders, receivers, edges, weight, out)
         batch, nodes, hidden = receivers.shape
         scores = receivers.new_empty(batch, nodes, nodes)
+        rows = transposed(weight)
         for part in chunks(batch, nodes, hidden):
             b, r = part
-            x = _sent(senders, edges, weight, part)
+            x = _sent(senders, edges, rows, part)
             scores[b, :, r] = torch.maximum(x, receivers[b, r].unsqueeze(1)) @ out
         return scores
 
@@ -73,25 +72,31 @@ class _PairScores(torch.autograd.Function):
         senders, receivers, edges, weight, out = ctx.saved_tensors
         if torch.is_grad_enabled():
             return _differentiable(ctx, grad, senders, receivers, edges, weight, out)
+        # All but `to_edges` are without the factor `out` until the end: it then costs nothing, and what belongs to
+        # `out` itself follows from the same sums, for the larger term is a weighted mean of the two.
         to_senders, to_receivers = torch.zeros_like(senders), torch.empty_like(receivers)
         to_edges = torch.empty_like(edges) if ctx.needs_input_grad[2] else None
-        to_weight = None if weight is None else torch.zeros_like(weight)
-        to_out = torch.zeros_like(out)
+        rows = transposed(weight)
+        to_rows = None if rows is None else torch.zeros_like(rows)
         for part in chunks(*receivers.shape):
             b, r = part
             g = grad[b, :, r]
-            x, y = _sent(senders, edges, weight, part), receivers[b, r].unsqueeze(1)
-            to_out.addmv_(torch.maximum(x, y).flatten(0, 2).T, g.flatten())
+            x, y = _sent(senders, edges, rows, part), receivers[b, r].unsqueeze(1)
             # The sent term's share: 1 where it is the larger one, a half in a tie.
-            d = (x - y).sign_().add_(1).mul_(g.unsqueeze(-1)).mul_(out / 2)
+            d = (x - y).sign_().add_(1).mul_(g.unsqueeze(-1) / 2)
             to_senders[b] += d.sum(2)
-            to_receivers[b, r] = g.sum(1).unsqueeze(-1) * out - d.sum(1)
+            to_receivers[b, r] = g.sum(1).unsqueeze(-1) - d.sum(1)
             channels = cut(edges, part)
-            if channels is not None and weight is not None and to_weight is not None:
-                to_weight.addmm_(d.flatten(0, 2).T, channels.flatten(0, 2))
+            if channels is not None and rows is not None and to_rows is not None:
+                to_rows.addmm_(channels.flatten(0, 2).T, d.flatten(0, 2))
                 if to_edges is not None:
-                    to_edges[b, :, r] = F.linear(d, weight.T)
-        return to_senders, to_receivers, to_edges, to_weight, to_out
+                    to_edges[b, :, r] = F.linear(d, rows * out)
+        to_out = (to_senders * senders + to_receivers * receivers).sum((0, 1))
+        to_weight = None
+        if rows is not None and to_rows is not None:
+            to_out += (to_rows * rows).sum(0)
+            to_weight = to_rows.mul_(out).T
+        return to_senders.mul_(out), to_receivers.mul_(out), to_edges, to_weight, to_out
 
 
 def _differentiable(
