@@ -48,13 +48,14 @@ class Tape(NamedTuple):
     gates (free, allocation, write), erase, modes (backward, content, forward)."""
     said: Tensor
     """Interface after activation."""
+    scaled: Tensor
+    """Keys of length one times their strengths, `[L, B, R + 1, W]`."""
     retained: Tensor
     """What each free gate leaves, `[L, B, R, N]`."""
     retention: Tensor
     """Their product, `[L, B, N]`."""
     written: Tensor
     """Usage before retention."""
-    order: Tensor
     ordered: Tensor
     """Usage, lifted and sorted."""
     used_before: Tensor
@@ -79,6 +80,8 @@ class Tape(NamedTuple):
     precedence: Tensor
     write_weighting: Tensor
     read_weightings: Tensor
+    order: Tensor
+    """Slots from the least used to the most, for the next to start from."""
 
 
 class DNCScan(torch.autograd.Function):
@@ -122,6 +125,7 @@ class DNCScan(torch.autograd.Function):
         slot_scales(tape.memory[0], layout.norm_epsilon, out=tape.slot_scale[0][:, None])
         tape.link[0], tape.usage[0], tape.precedence[0] = link, usage, precedence
         tape.write_weighting[0], tape.read_weightings[0] = write_weighting, read_weightings
+        tape.order[0] = torch.arange(layout.slots)
         reads = reads.flatten(1)
         arrays, numbers = _arrays(tape), _numbers(layout, xs)
         all_valid = _all_valid(mask, controller.xs).numpy()
@@ -131,6 +135,9 @@ class DNCScan(torch.autograd.Function):
         for step, (raw, feature, fresh) in enumerate(rows):
             feature.copy_(output := controller.forward(step, reads))
             torch.addmm(interface_bias, output, to_interface, out=raw)
+            if valid is not None:
+                fresh.zero_()
+                _stand_still(tape, step)
             access(step, step % count, (step + 1) % count, arrays, all_valid, numbers)
             reads = fresh if valid is None else torch.where(valid[step], fresh, reads)
         if keep:
@@ -154,7 +161,7 @@ class DNCScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of what `forward` took."""
-        from zoo.memory.dnc_kernels import Gradients, access_backward
+        from zoo.memory.dnc_kernels_backward import Gradients, access_backward
 
         layout: Layout = ctx.layout
         d_features, *d_states, d_reads, d_hidden, d_cells = gradients
@@ -208,10 +215,10 @@ def _allocate(controller: ControllerScan, layout: Layout, keep: bool, interface:
     return Tape(
         raw=new(length, batch, interface),
         said=new(length, batch, interface),
+        scaled=new(length, batch, reads + 1, word),
         retained=new(per_head),
         retention=new(per_slot),
         written=new(per_slot),
-        order=new(per_slot, dtype=torch.int32),
         ordered=new(per_slot),
         used_before=new(per_slot),
         allocation=new(per_slot),
@@ -228,7 +235,14 @@ def _allocate(controller: ControllerScan, layout: Layout, keep: bool, interface:
         precedence=new(length + 1, batch, slots),
         write_weighting=new(length + 1, batch, slots),
         read_weightings=new(length + 1, batch, reads, slots),
+        order=new(length + 1, batch, slots, dtype=torch.int32),
     )
+
+
+def _stand_still(tape: Tape, step: int) -> None:
+    """The state after a step is that before it, for samples whose token is masked."""
+    for state in tape[Tape._fields.index("memory") :]:
+        state[(step + 1) % len(state)].copy_(state[step % len(state)])
 
 
 def _all_valid(mask: Tensor | None, xs: Tensor) -> Tensor:
@@ -253,7 +267,7 @@ def _numbers(layout: Layout, like: Tensor) -> Numbers:
         least_strength=number(layout.least_strength),
         norm_epsilon=number(layout.norm_epsilon),
         usage_epsilon=number(layout.usage_epsilon),
-        detach_usage=layout.detach_usage,
+        through_usage=number(not layout.detach_usage),
         vector=vector,
         strengths=strengths,
         gates=gates,

@@ -134,3 +134,29 @@ def test_scan_compiles_in_one_graph(name: str, backend: str) -> None:
     mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.bool)
     compiled = torch.compile(cell.scan, fullgraph=True, backend=backend)
     torch.testing.assert_close(compiled(xs, state, mask), cell.scan(xs, state, mask), rtol=0, atol=1e-10)
+
+
+def test_dnc_scans_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = make("dnc")
+    xs, state = tokens(), used_state(cell)
+    with_kernels = cell.scan(xs, state)
+    monkeypatch.setattr("zoo.memory.dnc.HAS_KERNELS", False)
+    monkeypatch.setattr("zoo.memory.dnc_scan.DNCScan.apply", None)
+    torch.testing.assert_close(cell.scan(xs, state), with_kernels, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["ntm-heads", "dnc"])
+def test_scan_equals_the_loop_in_single_precision_at_working_size(name: str) -> None:
+    cell = make(name, controller_size=24, slots=40, word=8).float()
+    for parameter in cell.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    xs = tokens(2, 12).float()
+    state = tree_map(torch.Tensor.detach, cell.initial(2, like=xs))
+    # An untouched memory has slots that are alike, and rounding alone would decide which is used first.
+    state = state._replace(memory=torch.randn_like(state.memory))
+    if name == "dnc":
+        state = state._replace(usage=torch.rand_like(state.usage))
+    slow, fast = run(cell, "loop", xs, state, None), run(cell, "scan", xs, state, None)
+    for results in zip(slow, fast, strict=True):
+        for reference, value in zip(*results, strict=True):
+            torch.testing.assert_close(value, reference, rtol=1e-3, atol=1e-4)
