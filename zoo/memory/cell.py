@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import abc
+import importlib.util
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
+
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
 State = Any
 """A `NamedTuple` of tensors (or of such tuples), batch leading."""
@@ -73,9 +76,12 @@ def select(valid: Bool[Tensor, " batch"], new: Tensor, old: Tensor) -> Tensor:
     return torch.where(valid.reshape(-1, *(1,) * (new.dim() - 1)), new, old)
 
 
-def hand_written(xs: Tensor) -> bool:
-    """Whether a scan with a hand-written derivative may run: on at least one token, not under the compiler.
-
-    The compiler fuses the plain loop better than it could see through the hand-written one.
-    """
-    return xs.shape[1] > 0 and not torch.compiler.is_compiling()
+def has_kernels(xs: Tensor) -> bool:
+    """Whether a scan over `xs` may run as numba kernels: at least one token, on the CPU, outside the compiler."""
+    return (
+        HAS_NUMBA
+        and xs.shape[1] > 0
+        and xs.device.type == "cpu"
+        and xs.dtype in (torch.float32, torch.float64)
+        and not torch.compiler.is_compiling()
+    )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.memory.content_scan import by_step
+from zoo.memory.tape import by_step
 
 
 class LayerTape(NamedTuple):

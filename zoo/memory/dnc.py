@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from tasks.registry import option
 from zoo.memory.addressing import content_weighting, read, write
-from zoo.memory.cell import Cell, hand_written
-from zoo.memory.dnc_scan import HAS_KERNELS, DNCScan, Layout
+from zoo.memory.cell import Cell, has_kernels
+from zoo.memory.dnc_scan import DNCScan, Layout
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
 from zoo.memory.sweep import Sweep
 from zoo.processor import check_choice
@@ -184,7 +184,7 @@ class DNCCell(Cell):
         mask: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch length output"], DNCState]:
         """All tokens; on the CPU, outside the compiler, as machine code (see `zoo.memory.dnc_scan`)."""
-        if not (HAS_KERNELS and hand_written(xs) and xs.device.type == "cpu"):
+        if not has_kernels(xs):
             return self.loop(xs, state, mask)
         config = self.config
         layout = Layout(

@@ -3,32 +3,17 @@
 A step of the DNC is some 120 small operators on a few kilobytes a sample, so that under torch their dispatch is
 most of the time. These loops do the same in the processor's nearest cache. The tape's arrays are those of
 `zoo.memory.dnc_scan.Tape`; `DNCCell.forward` is the reference. Imported only when a scan needs it, for numba
-takes a second to load, and ten to compile for the first time. `zoo.memory.dnc_kernels_backward` is its derivative;
-neither module calls kernels of the other, for numba's cache would not notice when those change.
+takes a second to load, and ten to compile for the first time. `zoo.memory.dnc_kernels_backward` is its derivative.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-# What sums need to be vectorised; infinities and NaN keep their meaning.
-FAST = {"reassoc", "contract", "nsz", "arcp"}
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function, cached on disk where that is possible."""
-    function = inspect.unwrap(function)  # the tests' type checker wraps every function of the package
-    options: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache folder can be written
-        return numba.njit(**options)(function)
+from zoo.memory.kernel import kernel
 
 
 class Numbers(NamedTuple):

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.memory.dnc_kernels import Numbers, kernel
+from zoo.memory.dnc_kernels import Numbers
+from zoo.memory.kernel import kernel
 
 
 class Gradients(NamedTuple):

@@ -9,7 +9,6 @@ Axes: L length, B batch, R read heads, N slots, W word, time leading.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,13 +16,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from zoo.memory.content_scan import by_step, slot_scales
 from zoo.memory.controller_scan import ControllerScan, LayerTape
+from zoo.memory.tape import all_valid, arrays, by_step, stand_still
 
 if TYPE_CHECKING:
     from zoo.memory.dnc_kernels import Numbers
-
-HAS_KERNELS = importlib.util.find_spec("numba") is not None
 
 
 class Layout(NamedTuple):
@@ -84,6 +81,10 @@ class Tape(NamedTuple):
     """Slots from the least used to the most, for the next to start from."""
 
 
+STATES = Tape._fields.index("memory")
+"""Where the states begin in a tape."""
+
+
 class DNCScan(torch.autograd.Function):
     """All steps of a DNC, without its output layer."""
 
@@ -122,13 +123,13 @@ class DNCScan(torch.autograd.Function):
         controller.start(hidden, cells)
         tape = _allocate(controller, layout, keep, *interface_weight.shape)
         tape.memory[0] = memory.transpose(1, 2)
-        slot_scales(tape.memory[0], layout.norm_epsilon, out=tape.slot_scale[0][:, None])
+        tape.slot_scale[0] = torch.rsqrt(memory.square().sum(2) + layout.norm_epsilon)
         tape.link[0], tape.usage[0], tape.precedence[0] = link, usage, precedence
         tape.write_weighting[0], tape.read_weightings[0] = write_weighting, read_weightings
         tape.order[0] = torch.arange(layout.slots)
         reads = reads.flatten(1)
-        arrays, numbers = _arrays(tape), _numbers(layout, xs)
-        all_valid = _all_valid(mask, controller.xs).numpy()
+        columns, numbers = arrays(tape), _numbers(layout, xs)
+        valid_array = all_valid(mask, controller.xs).numpy()
         to_interface, count = interface_weight.t(), len(tape.memory)
         outputs = interface_weight.shape[1]
         rows = by_step(tape.raw, tape.features[..., :outputs], tape.features[..., outputs:])
@@ -137,8 +138,8 @@ class DNCScan(torch.autograd.Function):
             torch.addmm(interface_bias, output, to_interface, out=raw)
             if valid is not None:
                 fresh.zero_()
-                _stand_still(tape, step)
-            access(step, step % count, (step + 1) % count, arrays, all_valid, numbers)
+                stand_still(tape[STATES:], step)
+            access(step, step % count, (step + 1) % count, columns, valid_array, numbers)
             reads = fresh if valid is None else torch.where(valid[step], fresh, reads)
         if keep:
             ctx.layout, ctx.layers = layout, len(layers)
@@ -179,9 +180,9 @@ class DNCScan(torch.autograd.Function):
         states = [d_states[0].transpose(1, 2), *d_states[1:]]
         states = [state.clone(memory_format=torch.contiguous_format) for state in states]
         d_raw = torch.empty_like(tape.raw)
-        arrays, numbers = _arrays(tape), _numbers(layout, xs)
+        columns, numbers = arrays(tape), _numbers(layout, xs)
         d_arrays, d_told = Gradients(*(state.numpy() for state in states)), d_raw.numpy()
-        all_valid = _all_valid(mask, xs).numpy()
+        valid_array = all_valid(mask, xs).numpy()
         outputs = tape.features.shape[2] - layout.reads * layout.word
         d_outputs, d_fresh = d_features[..., :outputs].unbind(1), d_features[..., outputs:].unbind(1)
         d_reads = d_reads.flatten(1)
@@ -190,7 +191,7 @@ class DNCScan(torch.autograd.Function):
             if valid is not None:
                 d_skipped, d_reads = d_reads.masked_fill(valid[step], 0.0), torch.where(valid[step], d_reads, 0.0)
             d_new = (d_reads + d_fresh[step]).numpy()
-            access_backward(step, arrays, all_valid, d_new, d_arrays, d_told, numbers)
+            access_backward(step, columns, valid_array, d_new, d_arrays, d_told, numbers)
             d_output = torch.addmm(d_outputs[step], d_raw[step], interface_weight)
             d_reads = controller.backward(step, d_output)
             if d_skipped is not None:
@@ -239,18 +240,6 @@ def _allocate(controller: ControllerScan, layout: Layout, keep: bool, interface:
     )
 
 
-def _stand_still(tape: Tape, step: int) -> None:
-    """The state after a step is that before it, for samples whose token is masked."""
-    for state in tape[Tape._fields.index("memory") :]:
-        state[(step + 1) % len(state)].copy_(state[step % len(state)])
-
-
-def _all_valid(mask: Tensor | None, xs: Tensor) -> Tensor:
-    """The mask, `[L, B]`, true everywhere where there is none."""
-    length, batch = xs.shape[:2] if mask is None else mask.t().shape
-    return torch.ones(length, batch, dtype=torch.bool) if mask is None else mask.t().contiguous()
-
-
 def _numbers(layout: Layout, like: Tensor) -> Numbers:
     """Constants of the kernels, of the type of `like`."""
     from zoo.memory.dnc_kernels import Numbers
@@ -274,8 +263,3 @@ def _numbers(layout: Layout, like: Tensor) -> Numbers:
         erase=erase,
         modes=erase + word,
     )
-
-
-def _arrays(tape: Tape) -> Any:
-    """The tape's memory, for the kernels."""
-    return Tape(*(column.numpy() for column in tape))  # type: ignore[arg-type]

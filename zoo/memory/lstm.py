@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tasks.registry import option
-from zoo.memory.cell import Cell, hand_written, select
+from zoo.memory.cell import Cell, select
 from zoo.memory.sweep import Sweep, SweepConfig
 from zoo.registry import register
 
@@ -94,7 +94,7 @@ class LSTMCell(Cell):
 
         They cannot be compiled in one graph, and packing masked sequences needs their lengths on the host.
         """
-        if not hand_written(xs) or (mask is not None and xs.device.type != "cpu"):
+        if torch.compiler.is_compiling() or xs.shape[1] == 0 or (mask is not None and xs.device.type != "cpu"):
             return self.loop(xs, state, mask)
         before = (state.hidden.transpose(0, 1).contiguous(), state.cell.transpose(0, 1).contiguous())
         with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tasks.registry import option
 from zoo.memory.addressing import content_weighting, read, write
-from zoo.memory.cell import Cell, hand_written
+from zoo.memory.cell import Cell, has_kernels
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
 from zoo.memory.ntm_scan import Layout, NTMScan
 from zoo.memory.sweep import Sweep
@@ -165,8 +165,8 @@ class NTMCell(Cell):
         state: NTMState,
         mask: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch length output"], NTMState]:
-        """All tokens; outside the compiler with a hand-written derivative (see `zoo.memory.ntm_scan`)."""
-        if not hand_written(xs):
+        """All tokens; on the CPU, outside the compiler, as machine code (see `zoo.memory.ntm_scan`)."""
+        if not has_kernels(xs):
             return self.loop(xs, state, mask)
         config = self.config
         layout = Layout(

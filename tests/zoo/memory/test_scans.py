@@ -140,7 +140,7 @@ def test_dnc_scans_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = make("dnc")
     xs, state = tokens(), used_state(cell)
     with_kernels = cell.scan(xs, state)
-    monkeypatch.setattr("zoo.memory.dnc.HAS_KERNELS", False)
+    monkeypatch.setattr("zoo.memory.cell.HAS_NUMBA", False)
     monkeypatch.setattr("zoo.memory.dnc_scan.DNCScan.apply", None)
     torch.testing.assert_close(cell.scan(xs, state), with_kernels, rtol=0, atol=1e-10)
 
