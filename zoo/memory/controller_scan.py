@@ -212,14 +212,14 @@ class ControllerScan:
 
     def finish(self) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
         """Gradients of the tokens, of the first hidden and cells, and of the parameters."""
-        d_xs = torch.zeros_like(self.xs)
+        d_xs = self.xs.new_zeros(self.xs.shape)
         d_parameters: list[Tensor] = []
         for depth, (layer, columns) in enumerate(zip(self.layers, self.x_columns, strict=True)):
             d_gates = self.d_gates[depth].flatten(0, 1)
             seen = [layer.inputs.flatten(0, 1)]
             if columns:
                 seen.insert(0, self.xs.flatten(0, 1))
-                d_xs.view(-1, columns).addmm_(d_gates, self.weights[depth][:, :columns])
+                d_xs.flatten(0, 1).addmm_(d_gates, self.weights[depth][:, :columns])
             d_parameters += [d_gates.t() @ torch.cat(seen, 1), d_gates.sum(0)]
         if not self.recurrent:
             nothing = self.xs.new_zeros(self.xs.shape[1], 0, self.size)
