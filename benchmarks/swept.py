@@ -14,7 +14,7 @@ from benchmarks.steps import Trained
 from zoo.codec import ReasonerConfig
 
 CELLS = ("ntm", "dnc", "lstm")
-GRID = ((1, 16), (4, 16), (16, 16), (1, 64), (4, 64), (16, 64))
+GRID = ((1, 16), (4, 16), (16, 16), (4, 64))
 BATCH_SIZE = 16
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.spec import Location
 from zoo.topology.base import EXTREME, Over, Reduce, Topology, trailing
+from zoo.topology.edge_chunks import in_chunks, pair_scores, reduced_messages
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -159,6 +160,29 @@ class SparseTopology(Topology):
             size = _scatter(ones, group, count, "sum").clamp_min(1)
             return _scatter(self._inside(edges, over, 0.0), group, count, "sum") / trailing(size, edges)
         return _scatter(self._inside(edges, over, EXTREME.get(reduce, 0.0)), group, count, reduce)
+
+    def reduce_messages(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        layers: Sequence[Tensor],
+        reduce: Reduce,
+    ) -> Float[Tensor, "*nodes hidden"]:
+        if reduce == "mean" or not in_chunks(senders, receivers, *(edges or ()), *layers):
+            return super().reduce_messages(senders, receivers, edges, layers, reduce)
+        return reduced_messages(self.edge_index, self._edge_mask, senders, receivers, edges, layers, reduce)
+
+    def score_pairs(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        out: Float[Tensor, " hidden"],
+    ) -> Float[Tensor, "*edges"]:
+        if not in_chunks(senders, receivers, *(edges or ()), out):
+            return super().score_pairs(senders, receivers, edges, out)
+        return pair_scores(self.edge_index, senders, receivers, edges, out)
 
     def dot(
         self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]
