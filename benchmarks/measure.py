@@ -16,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 
 NO_PEER = "peer not installed: pip install '.[peers]'"
 MIB = 2**20
+HOPELESS = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,9 @@ def interleave(
 ) -> dict[tuple[str, int], list[float]]:
     """Seconds of each variant with each number of threads, A B A B …, after an uncounted round of all.
 
+    Beside other busy processes more threads can be many times slower: a variant that is `HOPELESS` times slower with
+    one number of threads than with another is measured so once only.
+
     Returns:
         For each (label, threads) one time a round: equal positions were measured side by side.
     """
@@ -109,10 +113,13 @@ def interleave(
         for count in threads:
             with torch_threads(count):
                 for variant in variants:
+                    times = seconds[variant.label, count]
+                    if round_ > 1 and times[0] > HOPELESS * min(seconds[variant.label, n][0] for n in threads):
+                        continue
                     start = clock()
                     variant.step()
                     if round_:
-                        seconds[variant.label, count].append(clock() - start)
+                        times.append(clock() - start)
     return seconds
 
 

@@ -118,6 +118,20 @@ def test_variants_alternate_and_the_first_round_is_not_counted() -> None:
     assert torch.get_num_threads() == 1
 
 
+def test_hopeless_number_of_threads_is_tried_once() -> None:
+    now = 0.0
+    ran: list[int] = []
+
+    def step() -> None:
+        nonlocal now
+        ran.append(torch.get_num_threads())
+        now += {1: 1.0, 2: 5.0}[ran[-1]]
+
+    seconds = interleave([Variant("a", step)], repeats=3, threads=(1, 2), clock=lambda: now)
+    assert seconds == {("a", 1): [1.0] * 3, ("a", 2): [5.0]}
+    assert ran == [1, 2, 1, 2, 1, 1]
+
+
 def test_ratio_is_of_neighbouring_runs_of_the_better_variants(monkeypatch: pytest.MonkeyPatch) -> None:
     # The machine was three times slower in the second round: the ratio does not see it.
     times = {
