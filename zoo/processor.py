@@ -67,6 +67,8 @@ class Step(NamedTuple):
         heads: logits of the predictions that the processor makes itself, by port name.
         penalties: terms for the loss, `[batch]` each, unweighted, by name.
         halt: `[batch]`, true where a sample wants no more steps.
+        decided: what the processor made of some of its heads, compact values by port name; fed back as they are, in
+            place of the head's own most likely values.
     """
 
     hidden: Latents
@@ -74,6 +76,7 @@ class Step(NamedTuple):
     heads: Mapping[str, Tensor] = {}
     penalties: Mapping[str, Float[Tensor, " batch"]] = {}
     halt: Bool[Tensor, " batch"] | None = None
+    decided: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Unroll:
         """Prepare what does not change from step to step; see `Reasoner.forward` for the arguments."""
         self.processor, self.task, self.config = processor, codec, config
         self.training = codec.training
+        self.heads = {probe.name: head for head, probe in codec.heads.items()}
         self.batch, self.carry, self.noise, self.keep_trace = batch, carry, noise, trace
         self.topology = topology_of(batch)
         check(batch.spec, self.processor, layout=self.topology.layout)
@@ -126,7 +127,7 @@ class Unroll:
             self._decode_outputs(t, read, step, live, outputs, streams)
             for name, value in step.penalties.items():
                 penalties[name] = penalties.get(name, 0.0) + torch.where(live, value, 0.0)
-            fed = self._next_hints(t, predicted)
+            fed = self._next_hints(t, predicted, step.decided)
             hidden, state = step.hidden, step.state
             if self.keep_trace:
                 trace.append(step)
@@ -225,8 +226,8 @@ class Unroll:
             for p in self.batch.spec.hints
         }
 
-    def _next_hints(self, t: int, predicted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Channels of the hints fed in at step t + 1: predicted, or true where forced."""
+    def _next_hints(self, t: int, predicted: Mapping[str, Tensor], decided: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Channels of the hints fed in at step t + 1: decided by the processor, predicted, or true where forced."""
         if not self.task.encode_hints:
             return {}
         soft, both_ways = self.config.feedback == "soft", self.task.both_ways
@@ -234,7 +235,11 @@ class Unroll:
         for probe in self.batch.spec.hints:
             frames = self.batch.hints[probe.name]
             forced = self.forced[t + 1] if self.forced is not None and t + 1 < frames.shape[0] else None
-            value = feedback(probe, predicted[probe.name], self.topology, soft=soft, both_ways=both_ways)
+            head = self.heads.get(probe.name, "")
+            if head in decided:
+                value = channels(probe, decided[head], self.topology, both_ways=both_ways)
+            else:
+                value = feedback(probe, predicted[probe.name], self.topology, soft=soft, both_ways=both_ways)
             if forced is not None:
                 true = channels(probe, frames[t + 1], self.topology, both_ways=both_ways)
                 value = torch.where(self.topology.per_entry(forced, encoded_at(probe))[..., None], true, value)
@@ -254,10 +259,9 @@ class Unroll:
         if not self.task.decode_hints:
             return {}
         predicted = {}
-        bound = {probe.name: name for name, probe in self.task.heads.items()}
         for probe in self.batch.spec.hints:
-            if probe.name in bound:
-                logits = step.heads[bound[probe.name]]
+            if probe.name in self.heads:
+                logits = step.heads[self.heads[probe.name]]
                 if probe.is_pointer:
                     logits = candidates(self.topology, probe.domain).log_softmax(logits, "receiver")
                 predicted[probe.name] = logits
@@ -276,12 +280,11 @@ class Unroll:
     ) -> None:
         """Add this step's outputs, for the samples that still run."""
         halts = self.config.steps == "halt"
-        bound = {probe.name: name for name, probe in self.task.heads.items()}
         for k, probe in enumerate(self.batch.spec.outputs):
             if not (probe.streamed or halts or t in self.ends):
                 continue
-            if probe.name in bound:
-                logits = step.heads[bound[probe.name]]
+            if probe.name in self.heads:
+                logits = step.heads[self.heads[probe.name]]
                 if probe.is_pointer:
                     logits = candidates(self.topology, probe.domain).log_softmax(logits, "receiver")
             else:

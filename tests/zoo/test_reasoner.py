@@ -306,6 +306,18 @@ def test_heads_bind_to_the_only_hint_that_fits_and_are_guided():
         torch.testing.assert_close(step.state.pointers, batch.hints["parent_h"][t + 1].long())
 
 
+def test_what_a_processor_decided_is_fed_back():
+    """A PGN's pointers move only where its mask lets them; those are what the next step reads."""
+    task = tasks.create("disjoint_set")
+    model = reasoner(task, "pgn").eval()
+    prediction = model(task.sample(seed=0, batch_size=3, size=6), trace=True)
+    pointers = prediction.trace[-1].state.pointers
+    expected = prediction.topology.complete().one_hot(pointers)[..., None]
+    torch.testing.assert_close(prediction.carry.hints["parent_h"], expected, rtol=0, atol=0)
+    likeliest = prediction.topology.complete().argmax(prediction.trace[-1].heads["pointers"], "receiver")
+    assert not torch.equal(pointers, likeliest)
+
+
 def test_bindings_that_cannot_be_are_refused():
     task = tasks.create("disjoint_set")
     processor = zoo.create("pgn", hidden_size=8)

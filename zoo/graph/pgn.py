@@ -149,7 +149,7 @@ class PGN(Processor):
         if not self.config.message_layers:
             messages = messages.relu()  # the paper's M; ReLU and maximum commute
         new = self.update(nodes, messages, hidden.nodes)
-        heads = {}
+        heads, decided = {}, {}
         may_change = None
         if self.modify_head is not None and self._computes("modify", inputs):
             heads["modify"] = self.modify_head(torch.cat([nodes, new], -1)).squeeze(-1)
@@ -158,8 +158,9 @@ class PGN(Processor):
             candidates = inputs.candidates.get("pointers", topology)
             heads["pointers"] = self.pointer_head(new, candidates)
             pointers = next_pointers(heads["pointers"], may_change, state.pointers, candidates)
-            state = PGNState(forced_or(inputs.guide.get("pointers"), pointers))
-        return Step(Latents(new), state, heads)
+            decided["pointers"] = forced_or(inputs.guide.get("pointers"), pointers)
+            state = PGNState(decided["pointers"])
+        return Step(Latents(new), state, heads, decided=decided)
 
     def _computes(self, head: str, inputs: Inputs) -> bool:
         """Whether a head is bound, or asked for."""
