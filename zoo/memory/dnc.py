@@ -209,9 +209,7 @@ class DNCCell(Cell):
             ys = torch.where(mask[:, :, None], ys, 0.0)
         memory, usage, precedence, link, write_weighting, read_weightings, reads, hidden, cells = tensors
         controller = ControllerState(hidden, cells)
-        return ys, DNCState(
-            memory, usage, precedence, link, write_weighting, read_weightings, reads, controller
-        )
+        return ys, DNCState(memory, usage, precedence, link, write_weighting, read_weightings, reads, controller)
 
     def tell(self, output: Float[Tensor, "batch controller"]) -> Interface:
         """The interface vector of the controller's output, parsed."""
