@@ -74,7 +74,10 @@ def test_zoo_commands_run() -> None:
     write_files()
     calls = [[*arguments, *(SMALL if "train" in arguments else ())] for _, *arguments in commands("zoo")]
     assert calls
-    lines = ["from trainers.cli import main", *(f"assert not main({arguments!r}), {arguments!r}" for arguments in calls)]
+    lines = [
+        "from trainers.cli import main",
+        *(f"assert not main({arguments!r}), {arguments!r}" for arguments in calls),
+    ]
     Path("commands.py").write_text("\n".join(lines), "utf-8")
     run([sys.executable, "commands.py"])
 

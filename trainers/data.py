@@ -125,9 +125,7 @@ class Prefetch(Generic[Item]):
     `make` is raised where its item is due. Close it, or use it in a `with` statement, to end its threads.
     """
 
-    def __init__(
-        self, make: Callable[[int], Item], start: int, stop: int, *, depth: int = 4, threads: int = 1
-    ) -> None:
+    def __init__(self, make: Callable[[int], Item], start: int, stop: int, *, depth: int = 4, threads: int = 1) -> None:
         """Start making items.
 
         Args:

@@ -17,9 +17,9 @@ from trainers.trainer_config import TrainerConfig
 
 
 def equal(one: Batch, other: Batch) -> bool:
-    return all(
-        torch.equal(value, other.inputs[name]) for name, value in one.inputs.items()
-    ) and torch.equal(one.index, other.index)
+    return all(torch.equal(value, other.inputs[name]) for name, value in one.inputs.items()) and torch.equal(
+        one.index, other.index
+    )
 
 
 def sampler(rank: int = 0, world: int = 1, seed: int = 0, **options: object) -> Sampler:

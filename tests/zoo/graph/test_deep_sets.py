@@ -50,8 +50,9 @@ def test_step_follows_the_equations(pool: str) -> None:
 
 
 def test_without_pool_it_is_message_passing_over_self_loops() -> None:
-    deep, mpnn = zoo.create("deep_sets", hidden_size=WIDTH, pool="none"), zoo.create(
-        "mpnn", hidden_size=WIDTH, adjacency="given"
+    deep, mpnn = (
+        zoo.create("deep_sets", hidden_size=WIDTH, pool="none"),
+        zoo.create("mpnn", hidden_size=WIDTH, adjacency="given"),
     )
     weights = mpnn.state_dict()
     with torch.no_grad():
