@@ -46,3 +46,10 @@ def cut(edges: Shaped[Tensor, "batch senders receivers *rest"] | None, chunk: Ch
 def transposed(weight: Float[Tensor, "hidden channels"] | None) -> Float[Tensor, "channels hidden"] | None:
     """A map of few channels, stored the other way round: products with it as it comes take three times as long."""
     return None if weight is None else weight.T.contiguous()
+
+
+def mapped(
+    channels: Float[Tensor, "batch senders receivers channels"], rows: Float[Tensor, "channels hidden"]
+) -> Float[Tensor, "batch senders receivers hidden"]:
+    """`channels @ rows` as one product: a cut is not contiguous, and would be multiplied in many small ones."""
+    return (channels.flatten(0, 2) @ rows).view(*channels.shape[:3], -1)

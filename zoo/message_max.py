@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zoo.chunks import chunks, cut, transposed
+from zoo.chunks import chunks, cut, mapped, transposed
 
 
 def message_max(
@@ -88,7 +88,7 @@ class _MessageMax(torch.autograd.Function):
             x = senders[b].unsqueeze(2) + receivers[b, r].unsqueeze(1)
             channels = cut(edges, part)
             if channels is not None and rows is not None:
-                x += channels @ rows
+                x += mapped(channels, rows)
             for k in range(0, len(layers), 2):
                 x.relu_()
                 if keep:

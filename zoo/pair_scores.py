@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.chunks import Chunk, chunks, cut, transposed
+from zoo.chunks import Chunk, chunks, cut, mapped, transposed
 
 
 def pair_scores(
@@ -47,7 +47,7 @@ def _sent(senders: Tensor, edges: Tensor | None, rows: Tensor | None, part: Chun
     """The term `s_j + W e_ji` of a chunk; `rows` is W transposed."""
     x = senders[part[0]].unsqueeze(2)
     channels = cut(edges, part)
-    return x if channels is None or rows is None else (channels @ rows).add_(x)
+    return x if channels is None or rows is None else mapped(channels, rows).add_(x)
 
 
 class _PairScores(torch.autograd.Function):

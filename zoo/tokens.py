@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.edges import materialise
+from zoo.edges import FoldedEdges
 from zoo.processor import Latents
 from zoo.topology import Topology
 
@@ -19,6 +20,11 @@ def tokens(encoded: Latents, topology: Topology) -> Float[Tensor, "*nodes width"
     result = encoded.nodes
     if encoded.graph is not None:
         result = result + topology.to_nodes(encoded.graph)
-    if encoded.edges is not None:
-        result = result + topology.aggregate(materialise(encoded.edges), "max")
+    edges = encoded.edges
+    if isinstance(edges, FoldedEdges):
+        # As messages that are nothing but their edge, so that on a CPU no tensor of all encoded edges is made.
+        nothing, bias = torch.zeros_like(encoded.nodes), edges.bias.expand_as(encoded.nodes)
+        result = result + topology.reduce_messages(nothing, bias, (edges.channels, edges.weight), (), "max")
+    elif edges is not None:
+        result = result + topology.aggregate(edges, "max")
     return result
