@@ -12,6 +12,7 @@ Axis letters: T steps, B batch, C channels; `*entries` are nodes, edges or graph
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -155,26 +156,26 @@ def _precise(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, abc.ABC):
     """What is minimised: the base class, to be given to the trainer; its parameters are trained too.
 
     The trainer minimises the sum over terms of weight × (sum over all samples of a step) / (count over them).
     """
 
+    @abc.abstractmethod
     def counts(self, batch: Batch) -> dict[str, int]:
         """Number of scored entries of each term, from the targets alone, in a fixed order for each task.
 
         Terms whose names begin with `penalty:` share the count under `"penalty:"`.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def forward(self, batch: Batch, prediction: Prediction) -> dict[str, Float[Tensor, ""]]:
         """Sum of each term over its scored entries; differentiable."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def weight(self, batch: Batch, term: str) -> float:
         """Weight of a term in the total."""
-        raise NotImplementedError
 
 
 class Supervised(Objective):

@@ -18,6 +18,7 @@ from zoo.noise import gumbel, uniform
 from zoo.prediction import Carry, Prediction
 from zoo.processor import Inputs, Latents, Processor, Step
 from zoo.topology import DenseTopology, SparseTopology, Topology
+from zoo.topology.base import trailing
 
 # Streams of keyed noise; permutations take the ones from the second on, one for each step and decoder.
 _FORCING, _GUMBEL = 1, 2
@@ -261,13 +262,15 @@ class Unroll:
         predicted = {}
         for probe in self.batch.spec.hints:
             if probe.name in self.heads:
-                logits = step.heads[self.heads[probe.name]]
-                if probe.is_pointer:
-                    logits = candidates(self.topology, probe.domain).log_softmax(logits, "receiver")
-                predicted[probe.name] = logits
+                predicted[probe.name] = self._head_logits(probe, step)
             else:
                 predicted[probe.name] = self.task.decoders[probe.name](read)
         return predicted
+
+    def _head_logits(self, probe: Probe, step: Step) -> Tensor:
+        """A bound head's logits, a pointer's normalised over its candidates."""
+        logits = step.heads[self.heads[probe.name]]
+        return candidates(self.topology, probe.domain).log_softmax(logits, "receiver") if probe.is_pointer else logits
 
     def _decode_outputs(
         self,
@@ -284,9 +287,7 @@ class Unroll:
             if not (probe.streamed or halts or t in self.ends):
                 continue
             if probe.name in self.heads:
-                logits = step.heads[self.heads[probe.name]]
-                if probe.is_pointer:
-                    logits = candidates(self.topology, probe.domain).log_softmax(logits, "receiver")
+                logits = self._head_logits(probe, step)
             else:
                 logits = self.task.decoders[probe.name](self._with_noise(read, probe, t, k))
             if probe.streamed:
@@ -301,7 +302,7 @@ class Unroll:
                 if name in outputs:
                     location = Location.EDGE if name == probe.name and self._on_edges(probe) else self._location(probe)
                     keep = self.topology.per_entry(live, location)
-                    value = torch.where(_behind(keep, value), value, outputs[name])
+                    value = torch.where(trailing(keep, value), value, outputs[name])
                 outputs[name] = value
 
     def _on_edges(self, probe: Probe) -> bool:
@@ -320,8 +321,3 @@ class Unroll:
         index = self.batch.index.to(self.device, non_blocking=True)
         stream = _GUMBEL + t * len(self.batch.spec.outputs) + k
         return read._replace(noise=gumbel(*self.noise, stream, index, (n, n)))
-
-
-def _behind(mask: Tensor, like: Tensor) -> Tensor:
-    """`mask` with axes of size one behind, to broadcast against `like`."""
-    return mask.reshape(*mask.shape, *(1,) * (like.dim() - mask.dim()))

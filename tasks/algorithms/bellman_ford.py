@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.algorithms.clrs import CLRS
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask, Trace
 from tasks.kernel import kernel
 from tasks.registry import register
@@ -24,16 +25,7 @@ class BellmanFordConfig(GraphConfig):
 @register(
     "bellman_ford",
     config=BellmanFordConfig,
-    paper="Veličković et al., The CLRS Algorithmic Reasoning Benchmark, ICML 2022",
-    year=2022,
-    bibtex="""
-@inproceedings{velickovic2022clrs,
-  title={The {CLRS} Algorithmic Reasoning Benchmark},
-  author={Veli{\\v{c}}kovi{\\'c}, Petar and Badia, Adri{\\`a} Puigdom{\\`e}nech and Budden, David and Pascanu, Razvan
-          and Banino, Andrea and Dashevskiy, Misha and Hadsell, Raia and Blundell, Charles},
-  booktitle={International Conference on Machine Learning},
-  year={2022}
-}""",
+    **CLRS,
 )
 class BellmanFord(GraphTask):
     """Bellman-Ford: shortest distances from the source, and the predecessors on those paths.

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tasks import generators
+from tasks.algorithms.clrs import CLRS
 from tasks.batch import Batch
 from tasks.inputs import Inputs
 from tasks.kernel import kernel
@@ -31,16 +32,7 @@ class InsertionSortConfig:
 @register(
     "insertion_sort",
     config=InsertionSortConfig,
-    paper="Veličković et al., The CLRS Algorithmic Reasoning Benchmark, ICML 2022",
-    year=2022,
-    bibtex="""
-@inproceedings{velickovic2022clrs,
-  title={The {CLRS} Algorithmic Reasoning Benchmark},
-  author={Veli{\\v{c}}kovi{\\'c}, Petar and Badia, Adri{\\`a} Puigdom{\\`e}nech and Budden, David and Pascanu, Razvan
-          and Banino, Andrea and Dashevskiy, Misha and Hadsell, Raia and Blundell, Charles},
-  booktitle={International Conference on Machine Learning},
-  year={2022}
-}""",
+    **CLRS,
 )
 class InsertionSort(Task):
     """Insertion sort: each node points to its predecessor in the order of the keys, the first to itself.
