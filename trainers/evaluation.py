@@ -35,7 +35,8 @@ class Cell:
         graphs: how many were scored.
         score: mean over outputs of each one's score; higher is better.
         exact: share of graphs in which every output is right; NaN where all outputs are scalars.
-        probes: `score`, `accuracy` and, for masks, `wrong_per_graph`, by output.
+        probes: `score`, `accuracy`, `wrong_per_graph` and `bits_per_graph` by output, as far as its type has them;
+            see `trainers.metrics.Tally.result`.
     """
 
     task: str

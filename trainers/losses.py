@@ -179,7 +179,7 @@ class Objective(nn.Module, abc.ABC):
 
 
 class Supervised(Objective):
-    """Outputs, hints and penalties: every probe's own mean loss, hints weighted.
+    """Outputs, hints and penalties: every probe's own mean loss (or its cost a sample), hints weighted.
 
     Terms are named after their probes; `NAME:head` is the head of a permutation, `penalty:NAME` a penalty.
     """
@@ -190,6 +190,7 @@ class Supervised(Objective):
         hint_weight: float = 1.0,
         penalty_weights: Mapping[str, float] | None = None,
         frames: int | None = None,
+        per: str = "entry",
     ) -> None:
         """Choose weights.
 
@@ -197,11 +198,14 @@ class Supervised(Objective):
             hint_weight: of every hint's mean loss; 0 leaves hints unscored.
             penalty_weights: of the processor's penalties by name, 1 where not named.
             frames: steps that the model takes, if that is a fixed number; hints are then not predicted.
+            per: what a term's sum is divided by: the number of its scored entries ("entry", as in CLRS), or that of
+                samples ("sample", the cost of a sequence in Graves et al., 2014).
         """
         super().__init__()
         self.hint_weight = hint_weight
         self.penalty_weights = dict(penalty_weights or {})
         self.frames = frames
+        self.per_sample = per == "sample"
 
     def _terms(self, batch: Batch, topology: Topology) -> list[Term]:
         hints = hint_terms(batch, topology) if self.hint_weight and self.frames is None else []
@@ -211,7 +215,7 @@ class Supervised(Objective):
         topology = topology_of(batch)
         counts = {}
         for term in self._terms(batch, topology):
-            counts[term.probe.name] = int(term.valid.sum())
+            counts[term.probe.name] = batch.batch_size if self.per_sample else int(term.valid.sum())
             if term.probe.type is Type.PERMUTATION_POINTER:
                 counts[term.probe.name + HEAD] = batch.batch_size
         return counts | {PENALTY: batch.batch_size}

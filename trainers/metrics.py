@@ -1,11 +1,14 @@
 """Scores of decided predictions, as plain sums that add up over batches and processes.
 
 Source: the CLRS benchmark's evaluation (Veličković et al., ICML 2022, section 3): F1 of masks, pooled over the whole
-split; accuracy of mask_one, classes and pointers; mean squared error of scalars.
+split; accuracy of mask_one, classes and pointers; mean squared error of scalars. Masks and classes have their
+cross-entropy besides, in bits a graph, the cost of Graves et al. (Neural Turing Machines, 2014, section 4), and masks
+the number of wrong bits a graph, that of their re-implementations: the two are not to be compared.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +18,15 @@ from torch import Tensor
 
 from tasks.batch import Batch
 from tasks.spec import Location, Probe, Spec, Type
-from trainers.losses import Term, entries_of, output_terms
+from trainers.losses import Term, entries_of, output_terms, term_sum
 from zoo.prediction import Prediction
 from zoo.topology import Topology
 
-# What is summed of each probe: entries, right ones, squared errors, true and false positives, false negatives.
-FIELDS = ("entries", "right", "squared_error", "true_positives", "false_positives", "false_negatives")
+# What is summed of each probe: entries, right ones, squared errors, true and false positives, false negatives, and the
+# cross-entropy in nats.
+FIELDS = ("entries", "right", "squared_error", "true_positives", "false_positives", "false_negatives", "nats")
+
+_HAVE_BITS = (Type.MASK, Type.CATEGORICAL)
 
 
 class Tally:
@@ -28,7 +34,7 @@ class Tally:
 
     Attributes:
         spec: of the task.
-        sums: float64 `[6]` by output name, in the order of `FIELDS`.
+        sums: float64 `[7]` by output name, in the order of `FIELDS`.
         graphs: float64 `[2]`: how many graphs, and how many of them exactly right.
     """
 
@@ -43,8 +49,9 @@ class Tally:
         topology, values = prediction.topology, prediction.values
         wrong = torch.zeros(batch.batch_size, dtype=torch.bool, device=topology.node_mask().device)
         for term in output_terms(batch, topology):
+            nats = _nats(term, prediction.outputs[term.probe.name], topology)
             term, value = _aligned(term, values[term.probe.name])
-            sums = _sums(term, value)
+            sums = torch.cat([_sums(term, value), nats[None]])
             self.sums[term.probe.name] = self.sums[term.probe.name].to(sums.device) + sums
             if term.probe.type is not Type.SCALAR:
                 wrong = wrong | _wrong_graphs(term, value, topology)
@@ -66,8 +73,9 @@ class Tally:
         Returns:
             `score`: mean over outputs, see `probe_score`; scalars only count where there is nothing else, and then
             with their sign turned, so that higher is better. `exact`: share of graphs in which every output but
-            scalars is right. `graphs`: how many. `probes`: by name, `score`, `accuracy` and, for masks,
-            `wrong_per_graph`, the mean number of wrong bits.
+            scalars is right. `graphs`: how many. `probes`: by name, `score`, `accuracy`, for masks
+            `wrong_per_graph`, the mean number of wrong bits, and for masks and classes `bits_per_graph`, the mean
+            cross-entropy in bits.
         """
         graphs, exact = self.graphs.tolist()
         probes = {}
@@ -78,6 +86,8 @@ class Tally:
                 entry["accuracy"] = _ratio(sums["right"], sums["entries"])
             if probe.type is Type.MASK:
                 entry["wrong_per_graph"] = _ratio(sums["entries"] - sums["right"], graphs)
+            if probe.type in _HAVE_BITS:
+                entry["bits_per_graph"] = _ratio(sums["nats"] / math.log(2), graphs)
             probes[probe.name] = entry
         discrete = [probes[p.name]["score"] for p in self.spec.outputs if p.type is not Type.SCALAR]
         scores = discrete or [-entry["score"] for entry in probes.values()]
@@ -123,7 +133,7 @@ def _aligned(term: Term, value: Tensor) -> tuple[Term, Tensor]:
 
 
 def _sums(term: Term, value: Shaped[Tensor, "*target"]) -> Float[Tensor, " fields"]:
-    """Sums of one output, in the order of `FIELDS`."""
+    """Sums of one output, in the order of `FIELDS` up to the cross-entropy."""
     valid, zero = term.valid, torch.zeros((), dtype=torch.float64, device=value.device)
     if term.probe.type is Type.SCALAR:
         error = torch.where(valid, value.double() - term.target.double(), 0.0).square().sum()
@@ -134,6 +144,13 @@ def _sums(term: Term, value: Shaped[Tensor, "*target"]) -> Float[Tensor, " field
     said, true = value > 0, term.target > 0
     cases = [valid, valid & (said == true), zero, said & true & valid, said & ~true & valid, ~said & true & valid]
     return torch.stack([case.sum().double() for case in cases])
+
+
+def _nats(term: Term, logits: Tensor, topology: Topology) -> Float[Tensor, ""]:
+    """Cross-entropy of a mask or of classes, summed over the scored entries; 0 of other types."""
+    if term.probe.type not in _HAVE_BITS:
+        return torch.zeros((), dtype=torch.float64, device=logits.device)
+    return term_sum(term, logits.double(), topology)
 
 
 def _wrong_graphs(term: Term, value: Tensor, topology: Topology) -> Tensor:

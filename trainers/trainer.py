@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ __all__ = ["Interrupted", "Logger", "NonFiniteError", "NullLogger", "Progress", 
 
 # On a GPU this many steps may pass before their reports are read, so that no step waits for it.
 _REPORTS_AT_ONCE = 25
+# What is logged of each output at a validation, where its type has it.
+_VALIDATED = {"score", "wrong_per_graph", "bits_per_graph"}
 
 
 class Trainer:
@@ -83,6 +86,7 @@ class Trainer:
             hint_weight=self.config.hint_weight,
             penalty_weights=self.config.penalty_weights,
             frames=steps if isinstance(steps, int) else None,
+            per=self.config.loss_per,
         )
         self.objective.to(next(self.model.parameters()))
         self.training = TrainingStep(model, self.objective, self.config, seed=seed, processes=self.processes)
@@ -295,12 +299,18 @@ class Trainer:
         if self.best is None or evaluation.score >= self.best_score:
             self.best, self.best_score, self.best_step = self._weights(), evaluation.score, self.step
             self._write_best()
-        metrics = {"val/score": evaluation.score}
+        exact = [cell.exact for cell in evaluation if not math.isnan(cell.exact)]
+        metrics = {"val/score": evaluation.score} | ({"val/exact": sum(exact) / len(exact)} if exact else {})
+        several = len(config.validation_sizes) > 1
+        means: dict[str, list[float]] = {}
         for cell in evaluation:
             for name, values in cell.probes.items():
                 probe = name if len(self.tasks) == 1 else f"{cell.task}/{name}"
-                size = f"/n={cell.size}" if len(config.validation_sizes) > 1 else ""
-                metrics[f"val/score/{probe}{size}"] = values["score"]
+                for measure in _VALIDATED & values.keys():
+                    means.setdefault(f"val/{measure}/{probe}", []).append(values[measure])
+                    if several:
+                        metrics[f"val/{measure}/{probe}/n={cell.size}"] = values[measure]
+        metrics |= {name: sum(values) / len(values) for name, values in means.items()}
         return metrics
 
     def _check_reports(self) -> None:

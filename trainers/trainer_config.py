@@ -13,6 +13,8 @@ PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 LAYOUTS = ("dense", "sparse")
 MIXES = ("cycle", "draw")
+MEANS = ("entries", "samples")
+LOSSES_PER = ("entry", "sample")
 # What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
 _FREE = frozenset(
     {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
@@ -46,7 +48,13 @@ class TrainerConfig:
     weight_decay: float = option(0.0, "decoupled in adamw, L2 in the others")
     clip_norm: float = option(1.0, "largest norm of the whole gradient; 0 does not clip")
     clip_value: float = option(0.0, "largest absolute value of a gradient component; 0 does not clip")
+    loss_per: str = option("entry", "what a probe's loss is averaged over: entry (CLRS), or sample (Graves, 2014)")
     hint_weight: float = option(1.0, "weight of the hint losses next to the output losses")
+    loss_mean: str = option(
+        "entries",
+        "what a probe's loss is the mean over: entries, or samples (each one's a sum over its entries, as in the "
+        "memory networks' papers); the size of gradients differs, which clipping and epsilons notice",
+    )
     penalty_weights: dict[str, float] = option({}, "weights of the processor's penalties by name; 1 if not named")
 
     device: str = option("auto", "auto (a GPU if there is one), cpu or cuda")
@@ -80,6 +88,8 @@ class TrainerConfig:
             ("layout", LAYOUTS),
             ("eval_layout", (*LAYOUTS, "")),
             ("task_mix", MIXES),
+            ("loss_mean", MEANS),
+            ("loss_per", LOSSES_PER),
         ):
             value = getattr(self, name)
             if value not in choices:

@@ -231,3 +231,13 @@ def test_weights_choose_by_stage_and_name() -> None:
     objective = Supervised(hint_weight=0.25, penalty_weights={"ponder": 0.5})
     names = ("pi", "pi_h", PENALTY + "ponder", PENALTY + "other")
     assert [objective.weight(batch, name) for name in names] == [1.0, 0.25, 0.5, 1.0]
+
+
+def test_cost_per_sample_divides_the_same_sums_by_samples() -> None:
+    task = tasks.create("copy")
+    batch = task.sample(seed=1, batch_size=3, size=(2, 5))
+    model = Reasoner(task.spec, zoo.create("mpnn", hidden_size=8))
+    by_entry, by_sample = Supervised(), Supervised(per="sample")
+    assert by_sample.counts(batch)["copied"] == 3 < by_entry.counts(batch)["copied"]
+    prediction = model(batch)
+    assert torch.equal(by_sample(batch, prediction)["copied"], by_entry(batch, prediction)["copied"])

@@ -122,7 +122,7 @@ def test_tallies_of_parts_merge_into_that_of_the_whole(name: str) -> None:
         tally.add(batch, model(batch))
     merged = Tally(task.spec)
     merged.load_flat(parts[0].flat() + parts[1].flat())
-    assert merged.result() == whole.result()
+    torch.testing.assert_close(merged.flat(), whole.flat())
 
 
 @pytest.mark.parametrize("name", ["bfs", "insertion_sort", "copy", "associative_recall", "disjoint_set"])
@@ -138,3 +138,16 @@ def test_the_truth_scores_one(name: str) -> None:
     tally.add(batch, Truth(*model(batch)))
     result = tally.result()
     assert result["score"] == 1.0 and result["exact"] == 1.0
+
+
+def test_bits_are_the_cross_entropy_of_the_scored_entries_per_graph() -> None:
+    mask = Probe("m", Stage.OUTPUT, NODE, Type.MASK)
+    classes = Probe("c", Stage.OUTPUT, NODE, Type.CATEGORICAL, classes=4)
+    quarter = torch.zeros(2, 2, 4)  # four equal classes: 2 bits an entry
+    result = scores(
+        (mask, torch.tensor([[1, 0], [-1, 1]], dtype=torch.int8), [[0.0, 0.0], [9.0, 0.0]]),
+        (classes, torch.tensor([[0, 3], [2, -1]], dtype=torch.int8), quarter),
+        sizes=(2, 2),
+    )
+    assert result["probes"]["m"]["bits_per_graph"] == pytest.approx(3 / 2)  # the entry at -1 costs nothing
+    assert result["probes"]["c"]["bits_per_graph"] == pytest.approx(6 / 2)
