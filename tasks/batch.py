@@ -10,14 +10,14 @@ leading `[T + 1]`, streamed inputs and outputs a leading `[T]`; both are zero pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from tasks.spec import Spec
+from tasks.spec import Location, Probe, Spec, Stage, Type
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,45 @@ class Batch:
             edge_index=None if self.edge_index is None else function(self.edge_index),
         )
 
+    def take(self, indices: Sequence[int] | Int[Tensor, " taken"]) -> Batch:
+        """A batch of some of the samples, trimmed to the longest and the largest of them.
+
+        Args:
+            indices: positions of the samples in this batch, in the wanted order; one may come several times.
+
+        Returns:
+            The samples with their own numbers, in the dense layout.
+
+        Raises:
+            ValueError: the sparse layout, no samples, or a position that there is not.
+        """
+        if self.edge_index is not None:
+            raise ValueError("samples can be taken from a batch in the dense layout only: sample it with layout='dense'")
+        chosen = torch.as_tensor(indices, dtype=torch.long).cpu()
+        if not len(chosen) or int(chosen.min()) < 0 or int(chosen.max()) >= self.batch_size:
+            raise ValueError(f"take positions from 0 to {self.batch_size - 1}, at least one, not {chosen.tolist()}")
+        lengths, sizes = self.lengths[chosen], self.sizes[chosen]
+        frames, nodes = int(lengths.max()), int(sizes.max())
+
+        def cut(probe: Probe, value: Tensor) -> Tensor:
+            timed = probe.stage is Stage.HINT or probe.streamed
+            if timed:
+                value = value[: frames if probe.stage is Stage.HINT else max(frames - 1, 1)]
+            value = value.index_select(int(timed), chosen.to(value.device))
+            for axis in range(_node_axes(probe)):
+                value = value.narrow(int(timed) + 1 + axis, 0, nodes)
+            return value.contiguous()
+
+        return replace(
+            self,
+            inputs={name: cut(self.spec[name], value) for name, value in self.inputs.items()},
+            hints={name: cut(self.spec[name], value) for name, value in self.hints.items()},
+            outputs={name: cut(self.spec[name], value) for name, value in self.outputs.items()},
+            lengths=lengths,
+            sizes=sizes,
+            index=self.index[chosen],
+        )
+
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """The same batch with its probes on `device`; lengths, sizes and index stay on the CPU, so no step waits."""
         return self.map(lambda value: value.to(device, non_blocking=non_blocking))
@@ -77,3 +116,9 @@ class Batch:
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory, for copies that overlap with computation."""
         return self.map(Tensor.pin_memory)
+
+
+def _node_axes(probe: Probe) -> int:
+    """How many axes of a dense value run over nodes."""
+    axes = {Location.GRAPH: 0, Location.NODE: 1, Location.EDGE: 2}[probe.location]
+    return axes - 1 if probe.type is Type.MASK_ONE and axes else axes

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks import generators
+from tasks import generators, legacy
 from tasks.batch import Batch
+from tasks.canonical import split_of
 from tasks.registry import near
 from tasks.spec import Spec
 
@@ -139,6 +140,24 @@ class Task(ABC):
             ValueError: wrong names, shapes, dtypes or values; it names the probe, what was expected and what came.
         """
         return self._execute(inputs, sizes)
+
+    def canonical(self, split: str) -> Batch:
+        """A published data set of the CLRS benchmark, value for value.
+
+        Inputs are those of the benchmark's package, drawn call for call from numpy's legacy generator; positions are
+        evenly spaced whatever the config says of them.
+
+        Args:
+            split: `"train"` (1000 samples of size 16), `"val"` (32 of size 16) or `"test"` (32 of size 64).
+
+        Returns:
+            The whole set, in the dense layout and in the published order.
+
+        Raises:
+            ValueError: an unknown split, or a task that the benchmark's sets are not known for.
+        """
+        samples, size, seed = split_of(split)
+        return self.execute(legacy.draw(self.name, seed=seed, samples=samples, size=size))
 
     @abstractmethod
     def _sample(self, draw: Draw, layout: str) -> Batch:

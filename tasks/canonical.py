@@ -1,0 +1,37 @@
+"""The canonical data sets of the CLRS benchmark. Imports nothing but the standard library.
+
+Source: Veličković et al., ICML 2022, section 4.1; the numbers are those of the published archive (version 1.0.0).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tasks.registry import near
+
+NAME = "canonical"
+"""What the distribution of a canonical set is called in tables of scores."""
+
+
+class Split(NamedTuple):
+    """How one canonical set is drawn.
+
+    Attributes:
+        samples: how many.
+        size: of each of them.
+        seed: of the `RandomState` that all of them are drawn from, one after another.
+    """
+
+    samples: int
+    size: int
+    seed: int
+
+
+SPLITS = {"train": Split(1000, 16, 1), "val": Split(32, 16, 2), "test": Split(32, 64, 3)}
+
+
+def split_of(name: str) -> Split:
+    """The split of a name; an unknown one raises `ValueError` with the near matches."""
+    if name not in SPLITS:
+        raise ValueError(f"there is no canonical split {name!r}; {near(name, SPLITS)}")
+    return SPLITS[name]
