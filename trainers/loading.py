@@ -9,6 +9,8 @@ from pathlib import Path
 
 from trainers.usage import UsageError, unknown
 
+_PREFIX = "zoo_loaded_"
+
 
 def load(path: str) -> None:
     """Import a user's file, which registers processors or tasks by decorator; once, however often it is asked for.
@@ -24,7 +26,7 @@ def load(path: str) -> None:
         near = sorted(str(each) for each in file.parent.glob("*.py")) if file.parent.is_dir() else []
         raise unknown("file", path, near, among="Python files there")
     location = str(file.resolve())
-    name = f"zoo_loaded_{file.stem}"
+    name = f"{_PREFIX}{file.stem}"
     if name in sys.modules and sys.modules[name].__file__ == location:
         return
     spec = importlib.util.spec_from_file_location(name, location)
@@ -41,3 +43,9 @@ def load(path: str) -> None:
             lines.append(error.lineno)
         place = f"line {lines[-1]} of {file.name}" if lines else file.name
         raise UsageError(f"--load {path}: {type(error).__name__}: {error}", f"raised at {place}") from error
+
+
+def loaded() -> list[str]:
+    """The files loaded so far, in order: what another process needs to load to have the same registries."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(_PREFIX)]
+    return [str(module.__file__) for module in modules]

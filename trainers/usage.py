@@ -21,6 +21,9 @@ class UsageError(ValueError):
         self.problem, self.remedy = _one_line(problem), _one_line(remedy)
         super().__init__(f"{self.problem}; {self.remedy}")
 
+    def __reduce__(self) -> tuple[type[UsageError], tuple[str, str]]:
+        return type(self), (self.problem, self.remedy)  # pickled by a job on another machine
+
     @property
     def lines(self) -> str:
         """The two lines for the terminal."""
