@@ -6,13 +6,14 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 import yaml
 
-from trainers import compare, runs
+from tasks.canonical import CANONICAL
+from trainers import compare, runs, sweeps
 from trainers.build import check_distributions, check_sizes
 from trainers.config import compose, override
 from trainers.diagnosis import NonFiniteError
@@ -21,6 +22,7 @@ from trainers.distributed import Processes, join
 from trainers.evaluation import evaluate
 from trainers.experiment import Finished, control_name, load_trained, run, score_rows
 from trainers.interruption import Interrupted
+from trainers.launchers import SEQUENTIAL, Job, launch
 from trainers.overrides import expand
 from trainers.run_config import Config
 from trainers.usage import UsageError
@@ -33,7 +35,7 @@ def train(overrides: Sequence[str], *, multirun: bool, resume: str | None) -> in
 
     Args:
         overrides: Hydra's `key=value` words; `resume=RUN` among them is the option.
-        multirun: whether several values of a key stand for several runs.
+        multirun: whether several values of a key, or a named sweep, stand for several runs.
         resume: an interrupted run to go on with.
 
     Returns:
@@ -44,8 +46,9 @@ def train(overrides: Sequence[str], *, multirun: bool, resume: str | None) -> in
     if resume is not None:
         return _resume(resume, rest)
     if multirun:
-        return _multirun(expand(rest), rest)
-    config = compose(rest)
+        asked = sweeps.read(rest)
+        return _multirun(expand(asked.overrides), asked)
+    config = compose(sweeps.single(rest))
     with _processes(config) as processes:
         return _one(config, _agreed(runs.new_folder(config), processes), processes)
 
@@ -82,6 +85,7 @@ def evaluate_run(
             seed=0 if seed is None else seed,
             batch_size=trainer.eval_batch_size,
             layout=trainer.scoring_layout,
+            canonical=trainer.scoring_data == CANONICAL,
             processes=processes,
         )
         if processes.main:
@@ -145,56 +149,102 @@ def _agreed(folder: Path, processes: Processes) -> Path:
     return Path(names[0])
 
 
+def run_job(folder: str, words: Sequence[str]) -> int:
+    """One run of a multirun, wherever it was launched: its folder and its words; the exit code."""
+    config = compose(words)
+    with _processes(config) as processes:
+        return _one(config, Path(folder), processes)
+
+
 def _resume(name: str, overrides: Sequence[str]) -> int:
     """Go on with a run, or with all unfinished runs of a multirun."""
     runs_dir = next((word.removeprefix("runs_dir=") for word in overrides if word.startswith("runs_dir=")), "runs")
     for place in (Path(name), Path(runs_dir) / name):
         if (place / MULTIRUN).is_file():
             jobs = yaml.safe_load((place / MULTIRUN).read_text(encoding="utf-8"))["jobs"]
-            return _sweep({place / job: compose([*words, *overrides]) for job, words in jobs.items()}, place)
+            more, launcher = sweeps.read(overrides)
+            jobs = {job: [*words, *more] for job, words in jobs.items()}
+            return _run_all(jobs, {job: compose(words) for job, words in jobs.items()}, place, launcher)
     folder = runs.find(name, runs_dir)
-    config = override(runs.load_config(folder), overrides)
+    config = override(runs.load_config(folder), sweeps.single(overrides))
     with _processes(config) as processes:
         return _one(config, folder, processes)
 
 
-def _multirun(jobs: Sequence[Sequence[str]], overrides: Sequence[str]) -> int:
-    """All runs of a sweep, one after another, then their comparison."""
-    configs = [compose(words) for words in jobs]  # every mistake comes to light before the first step
-    named: dict[str, Config] = {}
-    for config in configs:
+def _multirun(jobs: Sequence[Sequence[str]], asked: sweeps.Multirun) -> int:
+    """All runs of a sweep, then their comparison."""
+    named: dict[str, Sequence[str]] = {}
+    configs: dict[str, Config] = {}
+    for words in jobs:  # every mistake comes to light before the first step
+        config = compose(words)
         name = f"{config.processor.name}-{config.task_name}-s{config.settings.seed}"
         number = sum(each.partition("+")[0] == name for each in named)
-        named[f"{name}+{number + 1}" if number else name] = config
-    with _processes(configs[0]) as processes:
-        place = _agreed(runs.new_multirun_folder(configs[0].settings.runs_dir), processes)
+        name = f"{name}+{number + 1}" if number else name
+        named[name], configs[name] = list(words), config
+    return _run_all(named, configs, None, asked.launcher, asked.overrides)
+
+
+def _run_all(
+    jobs: dict[str, Sequence[str]],
+    configs: dict[str, Config],
+    place: Path | None,
+    launcher: str,
+    overrides: Sequence[str] = (),
+) -> int:
+    """The runs of a sweep that are not finished yet, then the comparison of all.
+
+    Args:
+        jobs: words of each run, by the name of its folder.
+        configs: what they mean.
+        place: the multirun's folder; None makes one.
+        launcher: where they run; one after another, the first that does not end well ends all.
+        overrides: the words that the jobs were made of.
+    """
+    first = next(iter(configs.values()))
+    with _processes(first) if launcher == SEQUENTIAL else nullcontext(Processes()) as processes:
+        if place is None:
+            place = _agreed(runs.new_multirun_folder(first.settings.runs_dir), processes)
+            if processes.main:
+                place.mkdir(parents=True)
+                text = yaml.safe_dump({"overrides": list(overrides), "jobs": jobs}, sort_keys=False)
+                (place / MULTIRUN).write_text(text, encoding="utf-8")
+        codes = _launch(configs, jobs, place, launcher, processes)
+        if processes.main and not any(codes):
+            _compare([place / name for name in jobs], place, use_wandb=first.logger.name == "wandb")
+    return next(filter(None, codes), 0)
+
+
+def _launch(
+    configs: dict[str, Config], jobs: dict[str, Sequence[str]], place: Path, launcher: str, processes: Processes
+) -> list[int]:
+    """Launch the unfinished runs; their exit codes, and the launch's own."""
+    left = [name for name in configs if runs.read_json(place / name / runs.SUMMARY) is None]
+    here = launcher == SEQUENTIAL
+    numbers = {name: f"run {position + 1} of {len(jobs)}: {name}" for position, name in enumerate(jobs)}
+
+    def one(name: str) -> int:
         if processes.main:
-            place.mkdir(parents=True)
-            jobs_by_name = dict(zip(named, map(list, jobs), strict=True))
-            text = yaml.safe_dump({"overrides": list(overrides), "jobs": jobs_by_name}, sort_keys=False)
-            (place / MULTIRUN).write_text(text, encoding="utf-8")
-        return _run_all({place / name: config for name, config in named.items()}, place, processes)
+            print(f"\n{numbers[name]}", flush=True)
+        return _one(configs[name], place / name, processes)
 
+    def told(job: Job, code: int) -> bool | None:
+        if not here:
+            print(f"{numbers[job.name]}: {'finished' if not code else f'ended with exit code {code}'}", flush=True)
+        return code == 0 if here else None
 
-def _sweep(jobs: dict[Path, Config], place: Path) -> int:
-    """Go on with a sweep."""
-    with _processes(next(iter(jobs.values()))) as processes:
-        return _run_all(jobs, place, processes)
-
-
-def _run_all(jobs: dict[Path, Config], place: Path, processes: Processes) -> int:
-    """The runs of a sweep that are not finished yet, then the comparison of all; an interruption ends it."""
-    for position, (folder, config) in enumerate(jobs.items()):
-        if runs.read_json(folder / runs.SUMMARY) is not None:
-            continue
-        if processes.main:
-            print(f"\nrun {position + 1} of {len(jobs)}: {folder.name}", flush=True)
-        code = _one(config, folder, processes)
-        if code:
-            return code
-    if processes.main:
-        _compare(list(jobs), place, use_wandb=next(iter(jobs.values())).logger.name == "wandb")
-    return 0
+    work = [
+        Job(
+            name=name,
+            function=one if here else run_job,
+            arguments=(name,) if here else (str(place / name), list(jobs[name])),
+            gpu=configs[name].trainer.device != "cpu",
+        )
+        for name in left
+    ]
+    launched = launch(work, launcher, on_end=told)
+    if launched.code:
+        _tell(processes, f"zoo: stopped\n     go on from there: zoo train resume={place} hydra/launcher={launcher}")
+    return [launched.code, *launched.values.values()]
 
 
 def _compare(folders: Sequence[Path], place: Path, *, use_wandb: bool) -> None:

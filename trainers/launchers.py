@@ -7,6 +7,7 @@ more after an interruption does what is left. Imports neither torch nor Ray.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def _ray(jobs: Sequence[Job], on_end: OnEnd) -> Launched:
     began_here = not ray.is_initialized()
     if began_here:
         try:
-            ray.init(include_dashboard=False, logging_level="warning")
+            ray.init(include_dashboard=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError.of(error, where="Ray", remedy="RAY_ADDRESS names a running cluster") from error
     values: dict[str, Any] = {}
