@@ -23,6 +23,11 @@ def option(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"meaning": meaning})
 
 
+def required(meaning: str) -> Any:
+    """A config dataclass's field that has no default, with its one-line meaning."""
+    return field(metadata={"meaning": meaning})
+
+
 def near(name: str, choices: Iterable[str]) -> str:
     """What to add to an error about a wrong name: the near matches, then all choices."""
     choices = sorted(choices)

@@ -19,6 +19,7 @@ examples:
   zoo train resume=latest                           go on with an interrupted run
   zoo --load mine.py train processor=mine           a processor of your own
   zoo eval latest --sizes 16 64 256
+  zoo reproduce ntm.graves2014-copy                 a published result, obtained again
   zoo show processor ntm
 """
 _OVERRIDES = """\
@@ -27,6 +28,14 @@ overrides are Hydra's: GROUP=NAME for processor, task, reasoner, trainer, logger
   task=[bfs,bellman_ford]                           several tasks over one shared processor
   processor.weights=RUN processor.frozen=true       a trained processor under new encoders and decoders
   logger=none, logger.mode=online                   no W&B; W&B with upload
+"""
+
+_REPRODUCE = """\
+examples:
+  zoo reproduce --list                              every baseline with its state and cost
+  zoo reproduce ntm.graves2014-copy                 train what is not measured yet, compare, record
+  zoo reproduce --all --device cpu --budget 60      what fits into an hour
+  zoo reproduce ntm.graves2014-copy --pretrained    score the shipped weights
 """
 
 
@@ -107,6 +116,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     compare.add_argument("--output", help="folder for table and figure")
     compare.add_argument("--no-wandb", action="store_true", help="leave out the W&B table")
 
+    _add_reproduce(add)
+
     listing = add("list", _list, "processors and tasks")
     listing.add_argument("kind", nargs="?", help="processors or tasks; both by default")
     listing.add_argument("--matrix", action="store_true", help="what fits what, from declared capabilities")
@@ -118,6 +129,22 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     if not words:
         parser.set_defaults(run=lambda _: parser.print_help())
     return parser
+
+
+def _add_reproduce(add: Callable[..., _Parser]) -> None:
+    """`zoo reproduce` and its options."""
+    reproduce = add("reproduce", _reproduce, "obtain a published result again, and record it", epilog=_REPRODUCE)
+    reproduce.add_argument("names", metavar="NAME", nargs="*", help="baselines; KEY=VALUE words may follow")
+    reproduce.add_argument("--list", action="store_true", help="every baseline with its state and cost")
+    reproduce.add_argument("--all", action="store_true", help="all of them, cheapest first")
+    reproduce.add_argument("--arm", help="only this arm of the baseline")
+    reproduce.add_argument("--seed", type=int, help="only this seed")
+    reproduce.add_argument("--again", action="store_true", help="measure once more what has been measured")
+    reproduce.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so long; call again to go on")
+    reproduce.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to train")
+    reproduce.add_argument("-m", "--multirun", action="store_true", help="with hydra/launcher=ray: seeds side by side")
+    reproduce.add_argument("--pretrained", action="store_true", help="score the shipped weights instead of training")
+    reproduce.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
 
 
 def _check_command(words: Sequence[str], choices: Sequence[str]) -> None:
@@ -161,6 +188,37 @@ def _compare(options: argparse.Namespace) -> int:
 
     return compare_runs(
         options.run_names, runs_dir=options.runs_dir, output=options.output, use_wandb=not options.no_wandb
+    )
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    if options.list:
+        from trainers.verdict_table import listing
+
+        print(listing())
+        return 0
+    names = [word for word in options.names if "=" not in word]
+    words = [word for word in options.names if "=" in word]
+    launcher = next((w.partition("=")[2] for w in words if w.startswith("hydra/launcher=")), "sequential")
+    words = [word for word in words if not word.startswith("hydra/launcher=")]
+    if bool(names) == options.all:
+        raise UsageError("name the baselines to reproduce, or give --all", "`zoo reproduce --list` shows them")
+    if options.pretrained:
+        from trainers.shipping import reevaluate_all
+
+        return reevaluate_all(names, device=options.device)
+    from trainers.reproduce import reproduce
+
+    return reproduce(
+        names,
+        arm=options.arm,
+        seed=options.seed,
+        again=options.again,
+        budget=options.budget,
+        device=options.device,
+        launcher=launcher,
+        words=words,
+        runs_dir=options.runs_dir,
     )
 
 

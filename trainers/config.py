@@ -81,7 +81,7 @@ def compose(overrides: Sequence[str]) -> Config:
     """
     from trainers.overrides import parse
 
-    primary = _read(FOLDER / "config.yaml")
+    primary = read_yaml(FOLDER / "config.yaml")
     names: dict[str, Any] = {}
     for default in primary["defaults"]:
         if isinstance(default, Mapping):
@@ -135,7 +135,7 @@ def registry_name(group: str, choice: str) -> str:
 def file_values(group: str, choice: str) -> dict[str, Any]:
     """What a choice's YAML file holds; nothing if it has none."""
     path = FOLDER / group / f"{choice}.yaml"
-    return _read(path) if path.exists() else {}
+    return read_yaml(path) if path.exists() else {}
 
 
 def _settings(tree: Mapping[str, Any]) -> Settings:
@@ -362,7 +362,7 @@ def _schema(group: str) -> type:
     return TrainerConfig if group == "trainer" else LoggerConfig
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as plain data, with floats such as 1e-3 read as floats."""
     from omegaconf import OmegaConf
 

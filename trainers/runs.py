@@ -25,6 +25,7 @@ from trainers.run_config import Config
 from trainers.usage import UsageError, unknown
 
 CONFIG, ENVIRONMENT, SUMMARY, FIGURE = "config.yaml", "environment.json", "summary.json", "size_generalisation.png"
+METRICS = "metrics.jsonl"
 _NOT_LEARNING = frozenset(
     {"device", "compile", "threads", "prefetch", "sample_threads", "val_samples", "log_every", "checkpoint_every"}
     | {
@@ -36,10 +37,13 @@ _NOT_LEARNING = frozenset(
         "eval_samples",
         "eval_batch_size",
         "eval_layout",
+        "eval_data",
     }
 )
 _MOST_NAMES = 12  # runs that an error lists
 _NO_CONFIG = "a run folder holds the config.yaml that it was made with"
+# What a run is made of: changes elsewhere, in the results or the docs, do not make its commit another one.
+_SOURCES = ("zoo", "tasks", "trainers", "configs")
 _PACKAGES = ("algorithm-zoo", "torch", "numpy", "numba", "einops", "hydra-core", "wandb", "safetensors")
 
 
@@ -180,6 +184,21 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's `metrics.jsonl`, as far as they are whole; none where there is no such file."""
+    try:
+        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:  # the last line of a run that is being written
+            continue
+    return rows
+
+
 def training_tree(config: Config) -> dict[str, Any]:
     """The part of a config that decides what is learned, without the seed: runs that share it are repetitions."""
     tree = config.tree()
@@ -208,7 +227,7 @@ def environment(config: Config) -> dict[str, Any]:
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "folder": os.getcwd(),
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": None if (status := _git("status", "--porcelain")) is None else bool(status),
+        "dirty": None if (status := _git("status", "--porcelain", "--", *_SOURCES)) is None else bool(status),
         "python": platform.python_version(),
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
         "platform": platform.platform(),

@@ -59,14 +59,15 @@ def unknown(
 
     Args:
         kind: what it should name.
-        name: as given; of a dotted key, only the last part is compared.
+        name: as given; of a dotted key, only the last part is compared, unless the choices are dotted too.
         choices: what there is.
         among: what the choices are called.
         near: where near matches are looked for, if not among the choices.
     """
     choices = sorted(choices)
     candidates = choices if near is None else list(near)
-    prefix, _, last = name.rpartition(".")
+    whole = any("." in candidate for candidate in candidates)
+    prefix, _, last = ("", "", name) if whole else name.rpartition(".")
     close = difflib.get_close_matches(last, candidates, n=3, cutoff=0.6)
     close = close or [candidate for candidate in candidates if last in candidate][:3]
     dotted = [f"{prefix}.{match}" if prefix else match for match in close]

@@ -1,0 +1,257 @@
+"""Baselines: published results as recipes with a criterion, read from `configs/baseline/`. Imports no torch.
+
+A row is a paper's experiment: arms (its own architecture first, then controls) that share a recipe and seeds, and
+measures, each a figure with what was published of it and, for some, what must hold of it for the row to pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tasks.registry import option, required
+from trainers import schema
+from trainers.config import FOLDER, GROUPS, compose, read_yaml
+from trainers.run_config import Config
+from trainers.usage import UsageError, unknown
+
+BASELINES = FOLDER / "baseline"
+EVIDENCE = {
+    "table": "read in a table of the paper",
+    "text": "read in the text of the paper or of the authors' code",
+    "figure": "read off a figure",
+    "recomputed": "computed again from a definition",
+    "recalled": "recalled from memory, not verified",
+}
+"""How a published figure was verified; a recalled one is shown as such and never gates."""
+BOUNDS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
+HIGHER = ("at_least", "above")
+_RULES = ("mean", "median", "best", "every")
+# Keys of a recipe that do not decide what is learned.
+_FREE = ("logger.", "trainer.eval_", "trainer.log_every", "trainer.checkpoint_every", "trainer.threads", "trainer.keep")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What a paper reports of a measure."""
+
+    where: str = required("table, figure or section, and whose")
+    evidence: str = required(f"how it was verified: {', '.join(EVIDENCE)}")
+    value: float | None = option(None, "the figure, where there is one to draw")
+    spread: float | None = option(None, "its spread as published")
+    text: str = option("", "in words, where a number does not say it")
+
+    def __post_init__(self) -> None:
+        if self.evidence not in EVIDENCE:
+            raise unknown("evidence", self.evidence, EVIDENCE)
+        if self.value is None and not self.text:
+            raise ValueError("published needs a value or a text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """What must hold of a measure."""
+
+    at_least: float | None = option(None, "lower bound, itself allowed")
+    at_most: float | None = option(None, "upper bound, itself allowed")
+    above: float | None = option(None, "lower bound, itself refused")
+    below: float | None = option(None, "upper bound, itself refused")
+    of: str = option("mean", "of which seeds: mean, median, best, every, or like '2 of 3'")
+
+    def __post_init__(self) -> None:
+        if sum(getattr(self, name) is not None for name in BOUNDS) != 1:
+            raise ValueError(f"require takes exactly one of {', '.join(BOUNDS)}")
+        if self.of not in _RULES and self.needed is None:
+            raise ValueError(f"of: {self.of!r} is none of {', '.join(_RULES)}, nor like '2 of 3'")
+
+    @property
+    def kind(self) -> str:
+        """Which of `BOUNDS` it is."""
+        return next(name for name in BOUNDS if getattr(self, name) is not None)
+
+    @property
+    def bound(self) -> float:
+        """The number."""
+        return float(getattr(self, self.kind))
+
+    @property
+    def needed(self) -> int | None:
+        """How many seeds must meet it, where that is the rule."""
+        first, _, rest = self.of.partition(" of ")
+        return int(first) if first.isdigit() and rest.isdigit() else None
+
+    def holds(self, value: float) -> bool:
+        """Whether a number meets it; NaN, what a diverged seed has, never does."""
+        tests = {
+            "at_least": value >= self.bound,
+            "at_most": value <= self.bound,
+            "above": value > self.bound,
+            "below": value < self.bound,
+        }
+        return tests[self.kind]
+
+    def __str__(self) -> str:
+        return f"{self.of} {BOUNDS[self.kind]} {self.bound:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOf:
+    """A value of the final scores."""
+
+    size: int = required("size of the samples")
+    metric: str = option("score", "score or exact; of a probe: score, accuracy, wrong_per_graph, bits_per_graph")
+    probe: str | None = option(None, "output that the metric is of; null for the whole cell")
+    distribution: str | None = option(None, "of the inputs; null is the first one scored")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstBelow:
+    """Training samples seen at the first validation whose metric is below a threshold; infinite if it never is."""
+
+    metric: str = required("as logged, such as val/wrong_per_graph/copied")
+    below: float = required("the threshold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A figure of a row: one value a seed, or a difference of two such figures."""
+
+    name: str = required("unique in the row")
+    label: str = required("in words, with its unit")
+    arm: str | None = option(None, "whose; not for differences")
+    score: ScoreOf | None = option(None, "a value of the final scores")
+    first: FirstBelow | None = option(None, "samples until a validation metric is below a threshold")
+    difference: tuple[str, ...] = option((), "two measures, the second taken from the first")
+    by: str = option("mean", "what a difference is of: mean or median")
+    published: Published | None = option(None, "what the paper reports")
+    require: Requirement | None = option(None, "what must hold for the row to pass")
+
+    def __post_init__(self) -> None:
+        if sum((self.score is not None, self.first is not None, bool(self.difference))) != 1:
+            raise ValueError(f"measure {self.name}: give exactly one of score, first, difference")
+        if bool(self.difference) == (self.arm is not None) or len(self.difference) not in (0, 2):
+            raise ValueError(f"measure {self.name}: a difference has two measures and no arm, the others have an arm")
+        if self.by not in ("mean", "median"):
+            raise unknown(f"by of measure {self.name}", self.by, ("mean", "median"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minutes:
+    """What a seed of an arm is guessed to cost before one was measured."""
+
+    cpu: float = required("minutes on two cores")
+    gpu: float = required("minutes on one GPU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A row: a published experiment as this library runs it."""
+
+    name: str = required("architecture.authorYEAR-task")
+    title: str = required("what it is, in a few words")
+    paper: str = required("authors, title, year")
+    link: str = required("where the paper is")
+    about: str = required("the recipe, what differs from the paper, and why")
+    arms: dict[str, Any] = required("overrides by arm, laid over `base`; the row's own architecture is first")
+    measures: tuple[Measure, ...] = required("lines of the results table")
+    base: dict[str, Any] = option({}, "overrides that all arms share, keys as on the command line")
+    seeds: int = option(3, "seeds 0 to this, less one, of every arm")
+    minutes: Minutes = option(Minutes(cpu=10.0, gpu=3.0), "guessed cost of a seed")
+    notes: str = option("", "what was tried, where it is missed")
+
+    def __post_init__(self) -> None:
+        names = [measure.name for measure in self.measures]
+        if self.seeds < 1 or len(set(names)) < len(names) or not self.arms:
+            raise ValueError("a baseline has an arm, a seed at least, and measures of different names")
+        for measure in self.measures:
+            if measure.arm is not None and measure.arm not in self.arms:
+                raise unknown(f"arm of measure {measure.name}", measure.arm, self.arms)
+            for other in measure.difference:
+                if other not in names:
+                    raise unknown(f"measure in {measure.name}", other, names)
+
+    @property
+    def main(self) -> str:
+        """The arm of the row's own architecture."""
+        return next(iter(self.arms))
+
+    def values(self, arm: str) -> dict[str, Any]:
+        """An arm's whole recipe, by key."""
+        return self.base | (self.arms[arm] or {})
+
+    def words(self, arm: str, *, seed: int, folder: Path | None = None) -> list[str]:
+        """An arm's command line of `zoo train`."""
+        values = self.values(arm)
+        # A choice of a group goes first: other keys' schemas depend on it.
+        ordered = sorted(values, key=lambda key: key not in GROUPS)
+        place = [] if folder is None else [f"run_dir={folder}"]
+        return [f"{key}={_hydra(values[key])}" for key in ordered] + [f"seed={seed}", *place]
+
+    def config(self, arm: str, *, seed: int, folder: Path | None = None) -> Config:
+        """An arm's config.
+
+        Raises:
+            UsageError: the recipe is none.
+        """
+        return compose(self.words(arm, seed=seed, folder=folder))
+
+    def recipe(self, arm: str) -> str:
+        """Eight letters for what decides what an arm learns, as the file has it: defaults may be added later."""
+        learned = {key: value for key, value in self.values(arm).items() if not key.startswith(_FREE)}
+        return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def names() -> list[str]:
+    """Names of all baselines."""
+    return sorted(path.stem for path in BASELINES.glob("*.yaml"))
+
+
+@cache
+def load(name: str) -> Baseline:
+    """A baseline by name.
+
+    Raises:
+        UsageError: there is none of that name, or its file is wrong.
+    """
+    if name not in names():
+        raise unknown("baseline", name, names(), among="baselines")
+    values = read_yaml(BASELINES / f"{name}.yaml")
+    return schema.check(Baseline, {"name": name, **values}, path=name)
+
+
+def check_arm(baseline: Baseline, arm: str) -> str:
+    """The arm, if the baseline has it.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if arm not in baseline.arms:
+        raise unknown(f"arm of {baseline.name}", arm, baseline.arms)
+    return arm
+
+
+def check_seed(baseline: Baseline, seed: int) -> int:
+    """The seed, if it is one of the baseline's.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not 0 <= seed < baseline.seeds:
+        raise UsageError(f"{baseline.name} has no seed {seed}", f"its seeds are 0 to {baseline.seeds - 1}")
+    return seed
+
+
+def _hydra(value: Any) -> str:
+    """A value in Hydra's grammar."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_hydra, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{_hydra(each)}' for key, each in value.items())}}}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

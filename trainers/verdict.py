@@ -1,0 +1,157 @@
+"""What the ledger's entries amount to: each measure over its seeds, and whether a row passes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from trainers.baselines import HIGHER, Baseline, FirstBelow, Measure, ScoreOf
+from trainers.ledger import FINISHED, STARTED, Entry
+
+PASSED, MISSED, INCOMPLETE, UNMEASURED = "passed", "missed", "incomplete", "not measured"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measure over the seeds that have been measured.
+
+    Attributes:
+        measure: which.
+        seeds: value of each measured seed, NaN for a diverged one; empty for a difference.
+        value: mean over seeds, for a difference that of its parts' means or medians; NaN where there is none.
+        median: median over seeds; NaN for a difference.
+        spread: sample standard deviation over seeds, NaN with fewer than two or with one that is infinite.
+        judged: the number that the requirement is about; NaN where it needs several.
+        holds: whether the requirement holds; None without one, or before all seeds are measured.
+        reached: seeds that meet the bound by themselves.
+    """
+
+    measure: Measure
+    seeds: Mapping[int, float]
+    value: float
+    median: float
+    spread: float
+    judged: float
+    holds: bool | None
+    reached: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row as the ledger has it.
+
+    Attributes:
+        baseline: the row.
+        figures: its measures.
+        state: `passed`, `missed`, `incomplete` or `not measured`.
+        missing: arms and seeds that have not come to an end.
+        started: how many of these were begun.
+    """
+
+    baseline: Baseline
+    figures: tuple[Figure, ...]
+    state: str
+    missing: tuple[tuple[str, int], ...]
+    started: int
+
+
+def judge(baseline: Baseline, entries: Mapping[tuple[str, int], Entry]) -> Verdict:
+    """Judge a row by the entries that count (see `trainers.ledger.current`)."""
+    wanted = [(arm, seed) for arm in baseline.arms for seed in range(baseline.seeds)]
+    missing = tuple(key for key in wanted if key not in entries or not entries[key].over)
+    figures: dict[str, Figure] = {}
+    for measure in sorted(baseline.measures, key=lambda each: bool(each.difference)):
+        if measure.difference:
+            figures[measure.name] = _difference(measure, *(figures[name] for name in measure.difference))
+        else:
+            arm = measure.arm or baseline.main
+            found = {seed: entries[arm, seed] for seed in range(baseline.seeds) if (arm, seed) in entries}
+            seeds = {seed: value_of(measure, entry) for seed, entry in found.items() if entry.over}
+            figures[measure.name] = _over_seeds(measure, seeds, complete=len(seeds) == baseline.seeds)
+    state = _state(figures.values(), missing, wanted)
+    ordered = tuple(figures[measure.name] for measure in baseline.measures)
+    started = sum(key in entries and entries[key].state == STARTED for key in missing)
+    return Verdict(baseline, ordered, state, missing, started)
+
+
+def value_of(measure: Measure, entry: Entry) -> float:
+    """A measure's value of one seed; NaN for a diverged one, or where the scores lack it."""
+    if entry.state != FINISHED:
+        return math.nan
+    if measure.score is not None:
+        return _score(measure.score, entry.values["scores"])
+    assert measure.first is not None
+    return _first(measure.first, entry.values["validation"])
+
+
+def _score(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float:
+    """A value of the final scores."""
+    for cell in scores:
+        if cell["n"] == what.size and what.distribution in (None, cell["distribution"]):
+            values = cell if what.probe is None else cell["probes"].get(what.probe, {})
+            value = values.get(what.metric)
+            return math.nan if value is None else float(value)
+    return math.nan
+
+
+def _first(what: FirstBelow, curve: Mapping[str, Sequence[float | int | None]]) -> float:
+    """Samples at the first validation below the threshold."""
+    for samples, value in zip(curve["samples"], curve.get(what.metric, ()), strict=False):
+        if value is not None and value < what.below:
+            return float(samples or 0)
+    return math.inf
+
+
+def _over_seeds(measure: Measure, seeds: Mapping[int, float], *, complete: bool) -> Figure:
+    """A measure with one value a seed."""
+    values = list(seeds.values())
+    finite = all(math.isfinite(value) for value in values)
+    mean = statistics.fmean(values) if values else math.nan
+    median = _median(values)
+    spread = statistics.stdev(values) if finite and len(values) > 1 else math.nan
+    judged, holds, reached = math.nan, None, 0
+    if measure.require is not None:
+        require = measure.require
+        reached = sum(require.holds(value) for value in values)
+        sound = [value for value in values if not math.isnan(value)]
+        best, worst = (max, min) if require.kind in HIGHER else (min, max)
+        if require.needed is not None:
+            judged, holds = math.nan, reached >= require.needed
+        elif require.of == "best":
+            judged = best(sound) if sound else math.nan
+        elif require.of == "every":
+            judged = worst(values) if values and len(sound) == len(values) else math.nan
+        else:
+            judged = {"mean": mean, "median": median}[require.of]
+        holds = require.holds(judged) if require.needed is None else holds
+        holds = holds if complete else None
+    return Figure(measure, seeds, mean, median, spread, judged, holds, reached)
+
+
+def _difference(measure: Measure, first: Figure, second: Figure) -> Figure:
+    """The difference of two figures; what is never reached, infinite, is later than what is."""
+    one, other = ((figure.value, figure.median)[measure.by == "median"] for figure in (first, second))
+    value = one - other
+    complete = bool(first.seeds) and set(first.seeds) == set(second.seeds)
+    holds = None
+    if measure.require is not None and complete:
+        holds = measure.require.holds(value)
+    return Figure(measure, {}, value, math.nan, math.nan, value, holds, 0)
+
+
+def _median(values: Sequence[float]) -> float:
+    """The median; NaN if any value is."""
+    return statistics.median(values) if values and not any(map(math.isnan, values)) else math.nan
+
+
+def _state(figures: Any, missing: Sequence[Any], wanted: Sequence[Any]) -> str:
+    """The row's state: it passes where every requirement holds, and is missed as soon as one does not."""
+    held = [figure.holds for figure in figures if figure.measure.require is not None]
+    if len(missing) == len(wanted):
+        return UNMEASURED
+    if False in held:
+        return MISSED
+    return INCOMPLETE if missing or None in held else PASSED
