@@ -83,7 +83,7 @@ class Batch:
             ValueError: the sparse layout, no samples, or a position that there is not.
         """
         if self.edge_index is not None:
-            raise ValueError("samples can be taken from a batch in the dense layout only: sample it with layout='dense'")
+            raise ValueError("samples are taken from batches in the dense layout only: make it with layout='dense'")
         chosen = torch.as_tensor(indices, dtype=torch.long).cpu()
         if not len(chosen) or int(chosen.min()) < 0 or int(chosen.max()) >= self.batch_size:
             raise ValueError(f"take positions from 0 to {self.batch_size - 1}, at least one, not {chosen.tolist()}")

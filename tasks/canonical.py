@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tasks.registry import near
 
-NAME = "canonical"
+CANONICAL = "canonical"
 """What the distribution of a canonical set is called in tables of scores."""
 
 

@@ -21,7 +21,7 @@ GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
 """Names of the random graphs of `graphs`, in the order of their codes."""
 
 # One purpose, one stream.
-SIZE, KIND, DATA, POSITION, OPERATION, QUERY = range(6)
+SIZE, KIND, DATA, POSITION, OPERATION, QUERY, MEMBER = range(7)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import tasks
 import zoo
+from tasks.canonical import CANONICAL
 from tasks.task import Task
+from trainers.data import canonical_training_set
 from trainers.run_config import Config
+from trainers.trainer_config import TrainerConfig
 from trainers.usage import UsageError, unknown
 from zoo.binding import check
 from zoo.encoders import raw_width
@@ -81,7 +84,21 @@ def build_tasks(config: Config) -> list[Task]:
                     f"trainer.{name}: task {task.name} has no {layout} layout",
                     f"choices: {', '.join(sorted(task.layouts))}",
                 )
+        check_canonical(task, trainer)
     return made
+
+
+def check_canonical(task: Task, trainer: TrainerConfig) -> None:
+    """Refuse the canonical sets of a task that has none, or not as it is configured."""
+    try:
+        if trainer.data == CANONICAL:
+            canonical_training_set(task)
+        if trainer.scoring_data == CANONICAL:
+            task.canonical("test")
+    except ValueError as error:
+        raise UsageError.of(
+            error, where="trainer.data" if trainer.data == CANONICAL else "trainer.eval_data"
+        ) from error
 
 
 def check_sizes(task: Task, sizes: Any, where: str) -> None:

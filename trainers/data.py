@@ -6,9 +6,15 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
+import numpy as np
+import torch
+
+from tasks import generators
 from tasks.batch import Batch
+from tasks.canonical import CANONICAL
 from tasks.task import Task
 from trainers.losses import Objective
 from trainers.trainer_config import TrainerConfig
@@ -33,6 +39,20 @@ def stream_seed(seed: int, split: str) -> int:
 def share(count: int, rank: int, world: int) -> tuple[int, int]:
     """First and one-past-last of a process's contiguous part of `count` samples."""
     return count * rank // world, count * (rank + 1) // world
+
+
+def canonical_training_set(task: Task) -> Batch:
+    """The whole canonical training set of a task.
+
+    Raises:
+        ValueError: it has none, or its config asks for random positions, which the set has not.
+    """
+    if getattr(task.config, "random_pos", False):
+        raise ValueError(
+            f"the canonical set of {task.name} has evenly spaced positions, its config asks for random ones\n"
+            f"write task.random_pos=false"
+        )
+    return task.canonical("train")
 
 
 class StepBatches(NamedTuple):
@@ -75,13 +95,14 @@ class Sampler:
             pin_memory: whether batches are page-locked, for asynchronous copies to a GPU.
 
         Raises:
-            ValueError: a micro-batch that does not give every process a sample.
+            ValueError: a micro-batch that does not give every process a sample, a task without a canonical set.
         """
         if config.batch_size < world:
             raise ValueError(f"trainer.batch_size={config.batch_size} leaves one of {world} processes without a sample")
         self.tasks, self.config, self.objective = list(tasks), config, objective
         self.seed, self.rank, self.world, self.pin_memory = seed, rank, world, pin_memory
         self.stream = stream_seed(seed, "train")
+        self.sets = [canonical_training_set(task) for task in tasks] if config.data == CANONICAL else []
 
     def task_of(self, step: int) -> int:
         """Position of the task of a step."""
@@ -95,12 +116,28 @@ class Sampler:
         first = step * self.config.accumulate * self.config.batch_size
         return [(first + k * self.config.batch_size + low, high - low) for k in range(self.config.accumulate)]
 
+    def sizes_at(self, index: int) -> tuple[int, ...]:
+        """Sizes of which a sample may draw: one for all of its micro-batch, where that draws it."""
+        sizes = self.config.sizes
+        if self.config.sizes_by == "sample":
+            return sizes
+        number = index // self.config.batch_size
+        return (sizes[stream_seed(number, f"size:{self.seed}") % len(sizes)],)
+
     def sample(self, task: int, index: int, batch_size: int) -> Batch:
-        """Training samples `index` to `index + batch_size` of a task."""
+        """Training samples `index` to `index + batch_size` of a task, all of one micro-batch.
+
+        From a canonical set they are drawn with replacement, each by its number in the run, which stays its index.
+        """
+        if self.sets:
+            numbers = np.arange(index, index + batch_size)
+            members = np.full(batch_size, self.sets[task].batch_size)
+            drawn = generators.choices(generators.seed_word(self.stream), numbers, members, generators.MEMBER)
+            return replace(self.sets[task].take(torch.from_numpy(drawn)), index=torch.from_numpy(numbers))
         return self.tasks[task].sample(
             seed=self.stream,
             batch_size=batch_size,
-            size=self.config.sizes,
+            size=self.sizes_at(index),
             index=index,
             distribution=self.config.distributions or None,
             layout=self.config.layout,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tasks.canonical import CANONICAL, split_of
 from tasks.spec import Location
 from tasks.task import Task
 from trainers.data import share, stream_seed
@@ -30,7 +31,7 @@ class Cell:
 
     Attributes:
         task: registry name.
-        distribution: of the inputs; several mixed are joined by `+`.
+        distribution: of the inputs; several mixed are joined by `+`; `canonical` is a published set.
         size: as passed to the task's sampler.
         graphs: how many were scored.
         score: mean over outputs of each one's score; higher is better.
@@ -101,17 +102,20 @@ class Evaluation:
         """Named values: `ood/score/DISTRIBUTION/n=64`, `ood/exact/…`, and `ood/score/n=64` of the first distribution.
 
         With several tasks the task's name comes before the distribution's, and `ood/score/n=64` is the tasks' mean.
+        At the size of a canonical set it is that set's.
         """
         tasks = list(dict.fromkeys(cell.task for cell in self.cells))
         values: dict[str, float] = {}
         first: dict[tuple[str, int], list[float]] = {}
-        leading = {task: next(c.distribution for c in self.cells if c.task == task) for task in tasks}
+        published = {(c.task, c.size) for c in self.cells if c.distribution == CANONICAL}
+        names = {task: list(dict.fromkeys(c.distribution for c in self.cells if c.task == task)) for task in tasks}
+        leading = {task: next((name for name in names[task] if name != CANONICAL), CANONICAL) for task in tasks}
         for cell in self.cells:
             where = cell.distribution if len(tasks) == 1 else f"{cell.task}/{cell.distribution}"
             values[f"{prefix}/score/{where}/n={cell.size}"] = cell.score
             if not math.isnan(cell.exact):
                 values[f"{prefix}/exact/{where}/n={cell.size}"] = cell.exact
-            if cell.distribution == leading[cell.task]:
+            if cell.distribution == (CANONICAL if (cell.task, cell.size) in published else leading[cell.task]):
                 first.setdefault(("score", cell.size), []).append(cell.score)
                 first.setdefault(("exact", cell.size), []).append(cell.exact)
         for (name, size), numbers in first.items():
@@ -133,6 +137,7 @@ def evaluate(
     batch_size: int = 32,
     layout: str = "dense",
     mixed: bool = False,
+    canonical: bool = False,
     precision: str = "float32",
     processes: Processes | None = None,
 ) -> Evaluation:
@@ -149,6 +154,8 @@ def evaluate(
         batch_size: samples at once; fewer where the graphs are large, see `samples_at_once`.
         layout: of the batches.
         mixed: whether the distributions are mixed in one cell instead of having one each.
+        canonical: whether to score the split's canonical set besides, all of it, in a cell of the distribution
+            `canonical`; it stands in for the default distribution's cell at its size.
         precision: `"bfloat16"` or `"float16"` runs the model in mixed precision.
         processes: that share the work; each gets all scores.
 
@@ -156,8 +163,11 @@ def evaluate(
         A cell for each task, distribution and size.
 
     Raises:
-        ValueError: a size below the task's minimum, an unknown distribution or layout.
+        ValueError: a size below the task's minimum, an unknown distribution or layout; a canonical set that the task
+            or the split has not, or in the sparse layout.
     """
+    if canonical and layout != "dense":
+        raise ValueError("canonical sets are dense graphs: evaluate with layout='dense'")
     processes = processes or Processes()
     tasks = [one.for_scoring() for one in ([task] if isinstance(task, Task) else task)]
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
@@ -166,28 +176,42 @@ def evaluate(
     with _evaluating(model), torch.inference_mode(), autocast(device, precision):
         for one in tasks:
             names = list(distributions or one.distributions[:1])
-            for kinds in [names] if mixed else [[name] for name in names]:
-                for size in sizes:
-                    at_once = samples_at_once(model, one, size, batch_size, layout)
-                    tally = Tally(one.spec)
-                    low, high = share(samples, processes.rank, processes.world)
-                    for index in range(low, high, at_once):
+            kinds = [names] if mixed else [[name] for name in names]
+            fixed = one.canonical(split) if canonical else None
+            for kind, size in _cells(kinds, sizes, split_of(split).size if canonical else 0, one.distributions[0]):
+                at_once = samples_at_once(model, one, size, batch_size, layout)
+                tally = Tally(one.spec)
+                published = fixed if kind == [CANONICAL] else None
+                count = samples if published is None else published.batch_size
+                low, high = share(count, processes.rank, processes.world)
+                for index in range(low, high, at_once):
+                    number = min(at_once, high - index)
+                    if published is not None:
+                        batch = published.take(range(index, index + number))
+                    else:
                         batch = one.sample(
-                            seed=stream,
-                            batch_size=min(at_once, high - index),
-                            size=size,
-                            index=index,
-                            distribution=kinds,
-                            layout=layout,
-                        ).to(device, non_blocking=True)
-                        tally.add(batch, model(batch))
-                    tallies.append((one.name, "+".join(kinds), size, tally))
+                            seed=stream, batch_size=number, size=size, index=index, distribution=kind, layout=layout
+                        )
+                    batch = batch.to(device, non_blocking=True)
+                    tally.add(batch, model(batch))
+                tallies.append((one.name, "+".join(kind), size, tally))
     if processes.world > 1:
         flat = processes.sum_vector(torch.cat([tally.flat() for *_, tally in tallies]))
         parts = flat.split([tally.flat().numel() for *_, tally in tallies])
         for (*_, tally), part in zip(tallies, parts, strict=True):
             tally.load_flat(part)
     return Evaluation(tuple(Cell(name, kind, size, **tally.result()) for name, kind, size, tally in tallies))
+
+
+def _cells(
+    kinds: Sequence[list[str]], sizes: Sequence[int], canonical: int, default: str
+) -> Iterator[tuple[list[str], int]]:
+    """Distributions and size of every cell; the canonical set's size is 0 where it is not asked for."""
+    if canonical and not (canonical in sizes and [default] in kinds):
+        yield [CANONICAL], canonical
+    for kind in kinds:
+        for size in sizes:
+            yield ([CANONICAL] if size == canonical and kind == [default] else kind), size
 
 
 def samples_at_once(model: nn.Module, task: Task, size: int, batch_size: int, layout: str) -> int:

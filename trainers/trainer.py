@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.canonical import CANONICAL
 from tasks.task import Task
 from trainers import checkpoint
 from trainers.checkpoint import BEST, Checkpoint, CheckpointError
@@ -169,6 +170,7 @@ class Trainer:
             "samples": config.eval_samples,
             "batch_size": config.eval_batch_size,
             "layout": config.scoring_layout,
+            "canonical": config.scoring_data == CANONICAL,
             "precision": config.precision,
             "processes": self.processes,
         }
@@ -280,7 +282,7 @@ class Trainer:
             self._save(required=False)
 
     def _validate(self) -> dict[str, float]:
-        """Score on held-out samples of the training distributions, and keep the weights if they are the best."""
+        """Score on held-out samples of the training set's kind, and keep the weights if they are the best."""
         config = self.config
         evaluation = evaluate(
             self.model,
@@ -292,6 +294,7 @@ class Trainer:
             batch_size=config.eval_batch_size,
             layout=config.scoring_layout,
             mixed=True,
+            canonical=config.data == CANONICAL,
             precision=config.precision,
             processes=self.processes,
         )
@@ -301,7 +304,7 @@ class Trainer:
             self._write_best()
         exact = [cell.exact for cell in evaluation if not math.isnan(cell.exact)]
         metrics = {"val/score": evaluation.score} | ({"val/exact": sum(exact) / len(exact)} if exact else {})
-        several = len(config.validation_sizes) > 1
+        several = len({cell.size for cell in evaluation}) > 1
         means: dict[str, list[float]] = {}
         for cell in evaluation:
             for name, values in cell.probes.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tasks.canonical import CANONICAL, SPLITS
 from tasks.registry import near, option
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "rmsprop_graves", "sgd")
@@ -13,13 +14,14 @@ PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
 LAYOUTS = ("dense", "sparse")
 MIXES = ("cycle", "draw")
-MEANS = ("entries", "samples")
+DATA = ("stream", CANONICAL)
+SIZES_BY = ("sample", "batch")
 LOSSES_PER = ("entry", "sample")
 # What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
 _FREE = frozenset(
     {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
     | {"val_every", "val_samples", "val_sizes", "log_every", "checkpoint_every", "keep"}
-    | {"eval_sizes", "eval_distributions", "eval_samples", "eval_batch_size", "eval_layout"}
+    | {"eval_sizes", "eval_distributions", "eval_samples", "eval_batch_size", "eval_layout", "eval_data"}
 )
 
 
@@ -30,7 +32,9 @@ class TrainerConfig:
     max_steps: int = option(1000, "optimiser steps in all")
     batch_size: int = option(32, "samples a micro-batch, over all processes together")
     accumulate: int = option(1, "micro-batches whose gradients make one optimiser step")
+    data: str = option("stream", "training set: stream, new samples at every step, or canonical, the fixed CLRS set")
     sizes: tuple[int, ...] = option((4, 7, 11, 13, 16), "training sizes; each sample draws its own")
+    sizes_by: str = option("sample", "who draws a size: every sample, or the micro-batch (batch), then unpadded")
     distributions: tuple[str, ...] = option((), "training distributions, drawn likewise; none is the task's default")
     layout: str = option("dense", "layout of training batches: dense or sparse")
     task_mix: str = option("cycle", "order of several tasks: cycle by step, or draw one each step")
@@ -50,11 +54,6 @@ class TrainerConfig:
     clip_value: float = option(0.0, "largest absolute value of a gradient component; 0 does not clip")
     loss_per: str = option("entry", "what a probe's loss is averaged over: entry (CLRS), or sample (Graves, 2014)")
     hint_weight: float = option(1.0, "weight of the hint losses next to the output losses")
-    loss_mean: str = option(
-        "entries",
-        "what a probe's loss is the mean over: entries, or samples (each one's a sum over its entries, as in the "
-        "memory networks' papers); the size of gradients differs, which clipping and epsilons notice",
-    )
     penalty_weights: dict[str, float] = option({}, "weights of the processor's penalties by name; 1 if not named")
 
     device: str = option("auto", "auto (a GPU if there is one), cpu or cuda")
@@ -71,6 +70,7 @@ class TrainerConfig:
     eval_distributions: tuple[str, ...] = option((), "distributions of that table; none is the task's default")
     eval_samples: int = option(64, "graphs a cell of that table")
     eval_batch_size: int = option(32, "samples a batch of validation and scoring; fewer where memory needs it")
+    eval_data: str = option("", "stream, or canonical for the CLRS test set at its size; as data if not given")
     eval_layout: str = option("", "layout of validation and scoring; the training layout if not given")
 
     log_every: int = option(1, "steps between two lines of metrics")
@@ -88,7 +88,9 @@ class TrainerConfig:
             ("layout", LAYOUTS),
             ("eval_layout", (*LAYOUTS, "")),
             ("task_mix", MIXES),
-            ("loss_mean", MEANS),
+            ("data", DATA),
+            ("eval_data", (*DATA, "")),
+            ("sizes_by", SIZES_BY),
             ("loss_per", LOSSES_PER),
         ):
             value = getattr(self, name)
@@ -104,10 +106,32 @@ class TrainerConfig:
                 raise ValueError(f"trainer.{name} must not be negative, not {getattr(self, name)}")
         if not self.sizes:
             raise ValueError("trainer.sizes must hold at least one training size")
+        self._check_canonical()
+
+    def _check_canonical(self) -> None:
+        """Refuse what a fixed set would silently do otherwise."""
+        size, fixes = SPLITS["train"].size, []
+        if self.data == CANONICAL:
+            fixes += [f"trainer.sizes=[{size}]"] if tuple(self.sizes) != (size,) else []
+            fixes += ["trainer.distributions=[]"] if self.distributions else []
+            fixes += ["trainer.layout=dense"] if self.layout != "dense" else []
+        if CANONICAL in (self.data, self.scoring_data):
+            follows = self.data == CANONICAL and not self.eval_layout
+            fixes += ["trainer.eval_layout=dense"] if self.scoring_layout != "dense" and not follows else []
+        if fixes:
+            name = "data" if self.data == CANONICAL else "eval_data"
+            raise ValueError(
+                f"trainer.{name}=canonical is a set of dense graphs of one size and kind\nwrite {' '.join(fixes)}"
+            )
 
     def lasting(self) -> dict[str, Any]:
         """The options that a run and its resumption must share: all that decide what is learned."""
         return {name: value for name, value in asdict(self).items() if name not in _FREE}
+
+    @property
+    def scoring_data(self) -> str:
+        """Whether scoring takes the canonical test set."""
+        return self.eval_data or self.data
 
     @property
     def scoring_layout(self) -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    "canonical": {"data": "canonical", "sizes": (16,), "batch_size": 5},
+    "batch": {"sizes": (3, 6, 8), "sizes_by": "batch"},
+}
+
+
 class Learned(Supervised):
     """An objective with a parameter of its own: the logarithm of each term's weight is shared and learned."""
 
@@ -44,14 +51,14 @@ class Learned(Supervised):
         return {name: value * self.log_weight.exp() for name, value in super().forward(batch, prediction).items()}
 
 
-def trainer(folder: Path, processes: Processes) -> Trainer:
+def trainer(folder: Path, processes: Processes, **changes: Any) -> Trainer:
     """Two tasks over one processor, so that each step leaves some parameters without a gradient."""
     both = [tasks.create("bfs"), tasks.create("insertion_sort")]
     torch.manual_seed(processes.rank)  # initial weights differ: those of the first process count
     model = Reasoner(
         [task.spec for task in both], zoo.create("mpnn", hidden_size=8), config=ReasonerConfig(teacher_forcing=0.5)
     )
-    config = TrainerConfig(**OPTIONS)
+    config = TrainerConfig(**(OPTIONS | changes))
     return Trainer(model, both, config, seed=3, folder=folder, processes=processes, objective=Learned())
 
 
@@ -88,8 +95,8 @@ def only_rank_0(made: Trainer, training: Any) -> None:
         parameter.grad = gradient
 
 
-def fit(folder: Path, processes: Processes) -> None:
-    trainer(folder, processes).fit()
+def fit(folder: Path, processes: Processes, **changes: Any) -> None:
+    trainer(folder, processes, **changes).fit()
 
 
 def resumed(folder: Path, processes: Processes) -> None:
@@ -171,8 +178,12 @@ def main(folder: Path) -> None:
     for world in (1, 2):
         launch(gradients, folder / f"gradients-{world}", world)
         launch(fit, folder / f"fit-{world}", world)
+        for name, changes in VARIANTS.items():
+            launch(partial(fit, **changes), folder / f"{name}-{world}", world)
     compare_gradients(folder / "gradients-1", folder / "gradients-2")
     compare_runs(folder / "fit-1", folder / "fit-2")
+    for name in VARIANTS:
+        compare_runs(folder / f"{name}-1", folder / f"{name}-2")
     launch(resumed, folder / "resumed", 2)
     compare_runs(folder / "fit-1", folder / "resumed")
     print(f"equal, {time.monotonic() - began:.1f} s")
