@@ -11,6 +11,7 @@ from zoo.memory import ntm as ntm
 from zoo.prediction import Prediction
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
 from zoo.reasoner import Reasoner
+from zoo.recording import Kind, Record, Track
 from zoo.registry import create, describe, list_processors, register
 from zoo.sequence import residual_shuffle_exchange as residual_shuffle_exchange
 from zoo.topology import DenseTopology, SparseTopology, Topology
@@ -19,6 +20,7 @@ __all__ = [
     "DenseTopology",
     "FoldedEdges",
     "Inputs",
+    "Kind",
     "Latents",
     "Port",
     "Prediction",
@@ -26,9 +28,11 @@ __all__ = [
     "ProcessorConfig",
     "Reasoner",
     "ReasonerConfig",
+    "Record",
     "SparseTopology",
     "Step",
     "Topology",
+    "Track",
     "create",
     "describe",
     "list_processors",

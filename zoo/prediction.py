@@ -12,6 +12,7 @@ from torch import Tensor
 from tasks.spec import Probe, Spec
 from zoo.decoders import decide
 from zoo.processor import Latents, State, Step
+from zoo.recording import Record
 from zoo.topology import Topology
 
 
@@ -45,6 +46,7 @@ class Prediction(NamedTuple):
         trace: every step's result, where asked for.
         topology: of the batch.
         spec: of the batch's task.
+        records: what the processor recorded of its start (unless carried on) and then of every step, where asked for.
     """
 
     outputs: Mapping[str, Tensor]
@@ -54,6 +56,7 @@ class Prediction(NamedTuple):
     trace: tuple[Step, ...]
     topology: Topology
     spec: Spec
+    records: tuple[Record, ...] = ()
 
     @property
     def values(self) -> dict[str, Tensor]:

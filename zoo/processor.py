@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tasks.registry import near, option
 from tasks.spec import Location, Type
 from zoo.edges import Edges
+from zoo.recording import Record, Track
 from zoo.topology import Topology
 
 State = Any
@@ -117,6 +118,7 @@ class Processor(nn.Module, abc.ABC):
         batch_independent: whether a sample's result is the same whatever else is in the batch.
         asks: probes it wants un-encoded, by name.
         heads: predictions it makes itself, by name; bound heads replace the decoder of their probe.
+        tracks: what it can record of its own doing, by name.
     """
 
     Config: ClassVar[type[ProcessorConfig]] = ProcessorConfig
@@ -129,6 +131,7 @@ class Processor(nn.Module, abc.ABC):
     batch_independent: ClassVar[bool] = True
     asks: Mapping[str, Port] = {}
     heads: Mapping[str, Port] = {}
+    tracks: Mapping[str, Track] = {}
 
     def __init__(self, config: ProcessorConfig) -> None:
         """Keep the config; subclasses make their parameters from it."""
@@ -160,6 +163,25 @@ class Processor(nn.Module, abc.ABC):
             New latents and state, and what else the processor predicts. Nothing is kept on `self`, no
             argument is changed.
         """
+
+    def record_initial(self, inputs: Inputs, topology: Topology) -> tuple[Latents, State, Record]:
+        """`initial`, and what there is to record of it: nothing, unless overridden."""
+        return *self.initial(inputs, topology), {}
+
+    def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
+        """A step, and what there is to record of it: nothing, unless overridden.
+
+        Args:
+            inputs: see `forward`.
+            hidden: see `forward`.
+            topology: see `forward`.
+            state: see `forward`.
+
+        Returns:
+            What `forward` returns, and tensors by the names in `tracks`. It may take any amount of time, and a step
+            may be off by rounding.
+        """
+        return self(inputs, hidden, topology, state), {}
 
     def anneal(self, progress: float) -> None:
         """Set what changes over training, temperatures for one; `progress` goes from 0 to 1."""

@@ -72,7 +72,7 @@ class Reasoner(nn.Module):
             batch: of one of the tasks, on the parameters' device.
             carry: of a preceding stretch of steps, to go on from.
             noise: (seed, step), which with each sample's index keys teacher forcing and Gumbel noise in training.
-            trace: whether to keep every step's result.
+            trace: whether to keep every step's result, and what the processor records of itself; slower.
 
         Returns:
             Logits of all outputs and hints, frozen for each sample at its own last step.

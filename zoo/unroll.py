@@ -16,7 +16,8 @@ from zoo.decoders import Read, candidates, feedback
 from zoo.encoders import channels, encoded_at
 from zoo.noise import gumbel, uniform
 from zoo.prediction import Carry, Prediction
-from zoo.processor import Inputs, Latents, Processor, Step
+from zoo.processor import Inputs, Latents, Processor, State, Step
+from zoo.recording import Record
 from zoo.topology import DenseTopology, SparseTopology, Topology
 from zoo.topology.base import trailing
 
@@ -105,21 +106,22 @@ class Unroll:
         fed = dict(self.carry.hints) if self.carry else self._first_hints()
         encoded = self._encode(0, fed)
         inputs = Inputs(encoded, self._asked(0), self._guide(None), self._candidates())
+        records: list[Record] = []
         if self.carry:
             hidden, state = self.carry.hidden, self.carry.state
         else:
-            hidden, state = self.processor.initial(inputs, self.topology)
+            hidden, state = self._initial(inputs, records)
         outputs: dict[str, Tensor] = {}
         streams: dict[str, list[Tensor]] = {}
         hints: dict[str, list[Tensor]] = {}
         penalties: dict[str, Tensor] = {}
-        trace = []
+        trace: list[Step] = []
         alive = torch.ones(self.batch.batch_size, dtype=torch.bool, device=self.device)
         for t in range(self.num_steps):
             if t:
                 encoded = self._encode(t, fed)
             inputs = Inputs(encoded, self._asked(t), self._guide(t), inputs.candidates)
-            step = self.processor(inputs, hidden, self._step_topology(fed), state)
+            step = self._step(inputs, hidden, self._step_topology(fed), state, records)
             read = self._read(encoded, hidden, step.hidden)
             predicted = self._decode_hints(read, step)
             for name, value in predicted.items():
@@ -143,7 +145,24 @@ class Unroll:
         outputs |= {name: torch.stack(values) for name, values in streams.items()}
         stacked = {name: torch.stack(values) for name, values in hints.items()}
         carry = Carry(hidden, state, fed)
-        return Prediction(outputs, stacked, penalties, carry, tuple(trace), self.topology, self.batch.spec)
+        about = self.topology, self.batch.spec
+        return Prediction(outputs, stacked, penalties, carry, tuple(trace), *about, tuple(records))
+
+    def _initial(self, inputs: Inputs, records: list[Record]) -> tuple[Latents, State]:
+        """The processor's start."""
+        if not self.keep_trace:
+            return self.processor.initial(inputs, self.topology)
+        hidden, state, record = self.processor.record_initial(inputs, self.topology)
+        records.append(record)
+        return hidden, state
+
+    def _step(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State, records: list[Record]) -> Step:
+        """The processor's step."""
+        if not self.keep_trace:
+            return self.processor(inputs, hidden, topology, state)
+        step, record = self.processor.record(inputs, hidden, topology, state)
+        records.append(record)
+        return step
 
     def _encode(self, t: int, fed: Mapping[str, Tensor]) -> Latents:
         """This step's probes, encoded."""

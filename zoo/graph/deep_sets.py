@@ -11,6 +11,7 @@ of the others through the graph's features alone. Its two weights of z_i, of sen
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from zoo.edges import edge_linear, map_edges
 from zoo.encoders import linear
 from zoo.graph.messages import Update
 from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step, check_choice
+from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 from zoo.topology import Topology
 
@@ -59,6 +61,9 @@ class DeepSets(Processor):
     Config: ClassVar[type[ProcessorConfig]] = DeepSetsConfig
     config: DeepSetsConfig
     adjacency = "none"
+    tracks: Mapping[str, Track] = {
+        "pooled": Track(Kind.SHARES, ("nodes",), "share of the channels of its graph's pool that each node supplied")
+    }
 
     def __init__(self, config: DeepSetsConfig) -> None:
         """Make the layers."""
@@ -68,6 +73,8 @@ class DeepSets(Processor):
         self.from_edge = linear(self.input_size, self.hidden_size)
         self.from_graph = linear(self.input_size, self.hidden_size)
         self.from_pool = linear(node_size, self.hidden_size) if config.pool != "none" else None
+        if config.pool == "none":
+            self.tracks = {}
         self.layers = nn.ModuleList(linear(self.hidden_size, self.hidden_size) for _ in range(config.message_layers))
         self.update = Update(node_size, self.hidden_size, use_ln=config.use_ln, gated=config.gated)
 
@@ -88,3 +95,11 @@ class DeepSets(Processor):
         for layer in self.layers:
             messages = layer(messages.relu())
         return Step(Latents(self.update(nodes, messages, hidden.nodes)), state)
+
+    def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
+        """A step, and who made up the pool."""
+        step = self(inputs, hidden, topology, state)
+        if self.from_pool is None:
+            return step, {}
+        nodes = torch.cat([inputs.encoded.nodes, hidden.nodes], -1)
+        return step, {"pooled": topology.pool_shares(nodes, self.config.pool)}  # type: ignore[arg-type]

@@ -13,10 +13,21 @@ from torch import Tensor, nn
 
 from zoo.edges import Edges, fold
 from zoo.encoders import linear
+from zoo.recording import Kind, Track
 from zoo.topology import Reduce, Topology
 
 GATE_BIAS = -3.0
 """Start of the update gate's bias: nearly closed (Ibarz et al., 2022, section 3.2)."""
+
+
+SENDERS = Track(
+    Kind.SHARES,
+    ("senders", "receivers"),
+    "share of the channels of a receiver's reduced messages that each sender supplied",
+)
+"""What a processor that passes messages can record of each step: who was heard."""
+
+_Terms = tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None, list[Tensor]]
 
 
 class Messages(nn.Module):
@@ -52,6 +63,20 @@ class Messages(nn.Module):
         topology: Topology,
     ) -> Float[Tensor, "*nodes hidden"]:
         """Each node's reduced messages; 0 where none come in."""
+        return topology.reduce_messages(*self._terms(nodes, edges, graph, topology), self.reduce)
+
+    def shares(
+        self,
+        nodes: Float[Tensor, "*nodes width"],
+        edges: Edges | None,
+        graph: Float[Tensor, "batch input"] | None,
+        topology: Topology,
+    ) -> Float[Tensor, "*edges"]:
+        """How much of its receiver's messages each edge supplied; see `Topology.shares`."""
+        return topology.shares(topology.messages(*self._terms(nodes, edges, graph, topology)), self.reduce)
+
+    def _terms(self, nodes: Tensor, edges: Edges | None, graph: Tensor | None, topology: Topology) -> _Terms:
+        """What messages are made of: terms of senders, receivers and edges, and the layers after their sum."""
         receivers = self.from_receiver(nodes)
         if graph is not None:
             receivers = receivers + topology.to_nodes(self.from_graph(graph))
@@ -59,8 +84,8 @@ class Messages(nn.Module):
         if edges is not None:
             values, weight, bias = fold(self.from_edge, edges)
             channels, receivers = (values, weight), receivers + bias
-        layers = [parameter for layer in self.layers for parameter in layer.parameters()]
-        return topology.reduce_messages(self.from_sender(nodes), receivers, channels, layers, self.reduce)
+        layers: list[Tensor] = [parameter for layer in self.layers for parameter in layer.parameters()]
+        return self.from_sender(nodes), receivers, channels, layers
 
 
 class Update(nn.Module):

@@ -8,14 +8,18 @@ Differs where dm-clrs leaves padding to the user: nodes that only pad a batch se
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from tasks.registry import option
-from zoo.graph.messages import Messages, Update
+from zoo.edges import Edges
+from zoo.graph.messages import SENDERS, Messages, Update
 from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step, check_choice
+from zoo.recording import Record, Track
 from zoo.registry import register
 from zoo.topology import Topology
 
@@ -53,6 +57,7 @@ class MPNN(Processor):
 
     Config: ClassVar[type[ProcessorConfig]] = MPNNConfig
     config: MPNNConfig
+    tracks: Mapping[str, Track] = {"senders": SENDERS}
 
     def __init__(self, config: MPNNConfig) -> None:
         """Make the layers; on the complete graph, only the dense layout is left."""
@@ -72,9 +77,19 @@ class MPNN(Processor):
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
         """One round of messages; see `Processor.forward`."""
-        if self.adjacency == "full":
-            topology = topology.complete()
+        read = self._read(inputs, hidden, topology)
+        nodes = read[0]
+        return Step(Latents(self.update(nodes, self.messages(*read), hidden.nodes)), state)
+
+    def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
+        """A step, and who was heard in it."""
+        shares = self.messages.shares(*self._read(inputs, hidden, topology))
+        return self(inputs, hidden, topology, state), {"senders": shares}
+
+    def _read(
+        self, inputs: Inputs, hidden: Latents, topology: Topology
+    ) -> tuple[Tensor, Edges | None, Tensor | None, Topology]:
+        """What messages are computed from: features of nodes, edges and graphs, and the edges that carry them."""
         encoded = inputs.encoded
         nodes = torch.cat([encoded.nodes, hidden.nodes], -1)
-        messages = self.messages(nodes, encoded.edges, encoded.graph, topology)
-        return Step(Latents(self.update(nodes, messages, hidden.nodes)), state)
+        return nodes, encoded.edges, encoded.graph, topology.complete() if self.adjacency == "full" else topology

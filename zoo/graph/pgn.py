@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from tasks.registry import option
 from tasks.spec import Location, Type
-from zoo.edges import map_edges
+from zoo.edges import Edges, map_edges
 from zoo.encoders import linear
-from zoo.graph.messages import Messages, Update
+from zoo.graph.messages import SENDERS, Messages, Update
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, State, Step
+from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 from zoo.topology import Topology
 
@@ -113,6 +114,11 @@ class PGN(Processor):
         "pointers": Port(Location.NODE, Type.POINTER),
         "modify": Port(Location.NODE, Type.MASK),
     }
+    tracks: Mapping[str, Track] = {
+        "senders": SENDERS,
+        "pointers": Track(Kind.POINTER, ("nodes",), "the node that each node points to after the step"),
+        "modify": Track(Kind.MASK, ("nodes",), "whether its pointer could change in the step"),
+    }
 
     def __init__(self, config: PGNConfig) -> None:
         """Make the layers; without masking there is no head `modify`."""
@@ -139,13 +145,8 @@ class PGN(Processor):
 
         Weights of heads, edges and graph are used where there are such.
         """
-        encoded = inputs.encoded
-        edges, linked = encoded.edges, topology
-        if state:
-            linked = topology.with_edges(state.pointers, both_ways=self.config.symmetrise)
-            edges = None if edges is None else map_edges(linked.extend, edges)
-        nodes = torch.cat([encoded.nodes, hidden.nodes], -1)
-        messages = self.messages(nodes, edges, encoded.graph, linked)
+        read = self._read(inputs, hidden, topology, state)
+        nodes, messages = read[0], self.messages(*read)
         if not self.config.message_layers:
             messages = messages.relu()  # the paper's M; ReLU and maximum commute
         new = self.update(nodes, messages, hidden.nodes)
@@ -161,6 +162,27 @@ class PGN(Processor):
             decided["pointers"] = forced_or(inputs.guide.get("pointers"), pointers)
             state = PGNState(decided["pointers"])
         return Step(Latents(new), state, heads, decided=decided)
+
+    def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
+        """A step, who was heard in it, and what became of the pointers, as far as they are computed."""
+        step = self(inputs, hidden, topology, state)
+        record = {"senders": self.messages.shares(*self._read(inputs, hidden, topology, state))}
+        if step.state:
+            record["pointers"] = step.state.pointers
+        if "modify" in step.heads:
+            record["modify"] = forced_or(inputs.guide.get("modify"), step.heads["modify"] > 0)
+        return step, record
+
+    def _read(
+        self, inputs: Inputs, hidden: Latents, topology: Topology, state: State
+    ) -> tuple[Tensor, Edges | None, Tensor | None, Topology]:
+        """What messages are computed from: features of nodes, edges and graphs, and the edges that carry them."""
+        encoded = inputs.encoded
+        edges, linked = encoded.edges, topology
+        if state:
+            linked = topology.with_edges(state.pointers, both_ways=self.config.symmetrise)
+            edges = None if edges is None else map_edges(linked.extend, edges)
+        return torch.cat([encoded.nodes, hidden.nodes], -1), edges, encoded.graph, linked
 
     def _computes(self, head: str, inputs: Inputs) -> bool:
         """Whether a head is bound, or asked for."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import abc
 import importlib.util
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
+
+from zoo.recording import Kind, Record, Track
+from zoo.topology.base import trailing
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
@@ -23,10 +27,12 @@ class Cell(nn.Module, abc.ABC):
     Attributes:
         input_size: channels of a token.
         output_size: channels of what a step returns.
+        tracks: what it can record of a token, by name.
     """
 
     input_size: int
     output_size: int
+    tracks: Mapping[str, Track] = {"outputs": Track(Kind.VECTOR, ("tokens", "units"), "what the cell returns")}
 
     @abc.abstractmethod
     def initial(self, batch_size: int, *, like: Tensor) -> State:
@@ -55,13 +61,55 @@ class Cell(nn.Module, abc.ABC):
         """
         return self.loop(xs, state, mask)
 
-    def loop(self, xs: Tensor, state: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
-        """The scan as a loop over `forward`: the reference of every faster one."""
+    def observe(self, x: Float[Tensor, "batch input"], state: State) -> tuple[Tensor, State, Record]:
+        """`forward`, and every track of the token, without the axis of tokens."""
+        y, after = self(x, state)
+        return y, after, {"outputs": y}
+
+    def record(
+        self,
+        xs: Float[Tensor, "batch length input"],
+        state: State,
+        mask: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Float[Tensor, "batch length output"], State, Record]:
+        """The scan, step by step, and what was recorded of it.
+
+        Args:
+            xs: see `scan`.
+            state: see `scan`.
+            mask: see `scan`; records are zero where it is False.
+
+        Returns:
+            What `scan` returns, and each of `tracks`, `[batch, tokens, …]`.
+        """
+        seen: list[Record] = []
+
+        def step(x: Tensor, state: State) -> tuple[Tensor, State]:
+            y, after, record = self.observe(x, state)
+            seen.append(record)
+            return y, after
+
+        ys, state = self.loop(xs, state, mask, step=step)
+        record = {name: torch.stack([each[name] for each in seen], 1) for name in self.tracks if seen}
+        if mask is not None:
+            record = {name: torch.where(trailing(mask, value), value, 0.0) for name, value in record.items()}
+        return ys, state, record
+
+    def loop(
+        self,
+        xs: Tensor,
+        state: State,
+        mask: Tensor | None = None,
+        *,
+        step: Callable[[Tensor, State], tuple[Tensor, State]] | None = None,
+    ) -> tuple[Tensor, State]:
+        """The scan as a loop over `forward`, or over `step`: the reference of every faster one."""
+        step = step or self
         ys = []
-        for step, x in enumerate(xs.unbind(1)):
-            y, after = self(x, state)
+        for position, x in enumerate(xs.unbind(1)):
+            y, after = step(x, state)
             if mask is not None:
-                valid = mask[:, step]
+                valid = mask[:, position]
                 y = select(valid, y, torch.zeros_like(y))
                 after = tree_map(lambda new, old, valid=valid: select(valid, new, old), after, state)
             state = after

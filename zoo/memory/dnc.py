@@ -7,6 +7,7 @@ bounds what the controller tells the memory.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from zoo.memory.dnc_scan import DNCScan, Layout
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
 from zoo.memory.sweep import Sweep
 from zoo.processor import check_choice
+from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 
 # The memory starts at exact zeros, and slots never written stay there: their similarity is then 0 and its
@@ -29,6 +31,9 @@ from zoo.registry import register
 NORM_EPSILON = 1e-6
 # The gradient of a cumulative product divides by its factors.
 USAGE_EPSILON = 1e-6
+
+
+MODES = ("backward", "content", "forward")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +129,26 @@ def update_precedence(
 class DNCCell(Cell):
     """The DNC as a cell; `forward` is the paper's step. Memory and time grow with the square of the slots."""
 
+    tracks: Mapping[str, Track] = {
+        "write_weightings": Track(Kind.WEIGHTING, ("tokens", "writes", "slots"), "where it writes"),
+        "read_weightings": Track(Kind.WEIGHTING, ("tokens", "reads", "slots"), "where each head reads"),
+        "adds": Track(Kind.VECTOR, ("tokens", "writes", "word"), "what it writes"),
+        "reads": Track(Kind.VECTOR, ("tokens", "reads", "word"), "what each head reads"),
+        "erases": Track(Kind.GATE, ("tokens", "writes", "word"), "what it erases", drawn=False),
+        "usage": Track(Kind.GATE, ("tokens", "slots"), "how far each slot is taken"),
+        "write_gate": Track(Kind.GATE, ("tokens", "writes"), "whether it writes"),
+        "allocation_gate": Track(Kind.GATE, ("tokens", "writes"), "to a free slot (1) or to one found by content (0)"),
+        "free_gates": Track(Kind.GATE, ("tokens", "reads"), "whether what was just read is freed"),
+        "read_modes": Track(Kind.CHOICE, ("tokens", "reads", "modes"), "how each head finds its slots", MODES),
+        "precedence": Track(Kind.WEIGHTING, ("tokens", "slots"), "how far each slot was the last one written"),
+        "link": Track(
+            Kind.MATRIX, ("tokens", "slots", "slots"), "how far a slot (row) was written right after another"
+        ),
+        "read_strengths": Track(Kind.VECTOR, ("tokens", "reads"), "of the read keys", drawn=False),
+        "write_strength": Track(Kind.VECTOR, ("tokens", "writes"), "of the write key", drawn=False),
+        "memory": Track(Kind.VECTOR, ("tokens", "slots", "word"), "the memory after each token", drawn=False),
+    }
+
     def __init__(self, config: DNCConfig) -> None:
         """Make controller, interface and output layer."""
         super().__init__()
@@ -156,6 +181,33 @@ class DNCCell(Cell):
 
     def forward(self, x: Float[Tensor, "batch input"], state: DNCState) -> tuple[Tensor, DNCState]:
         """One token: controller, write, links, reads."""
+        y, after, _ = self._step(x, state)
+        return y, after
+
+    def observe(self, x: Float[Tensor, "batch input"], state: DNCState) -> tuple[Tensor, DNCState, Record]:
+        """One token, with all that happened to the memory."""
+        y, after, said = self._step(x, state)
+        record = {
+            "write_weightings": after.write_weighting.unsqueeze(1),
+            "read_weightings": after.read_weightings,
+            "adds": said.write_vector.unsqueeze(1),
+            "reads": after.reads,
+            "erases": said.erase.unsqueeze(1),
+            "usage": after.usage,
+            "write_gate": said.write_gate.unsqueeze(1),
+            "allocation_gate": said.allocation_gate.unsqueeze(1),
+            "free_gates": said.free_gates,
+            "read_modes": said.modes,
+            "precedence": after.precedence,
+            "link": after.link,
+            "read_strengths": said.read_strengths,
+            "write_strength": said.write_strength.unsqueeze(1),
+            "memory": after.memory,
+        }
+        return y, after, record
+
+    def _step(self, x: Tensor, state: DNCState) -> tuple[Tensor, DNCState, Interface]:
+        """The paper's step, and what the controller told the memory."""
         output, controller = self.controller(torch.cat([x, state.reads.flatten(1)], 1), state.controller)
         said = self.tell(output)
         written = state.write_weighting.detach() if self.config.detach_usage else state.write_weighting
@@ -175,7 +227,8 @@ class DNCCell(Cell):
         weightings = modes[..., 0] * backward + modes[..., 1] * content + modes[..., 2] * forward
         reads = read(memory, weightings)
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
-        return y, DNCState(memory, usage, precedence, link, write_weighting, weightings, reads, controller)
+        after = DNCState(memory, usage, precedence, link, write_weighting, weightings, reads, controller)
+        return y, after, said
 
     def scan(
         self,
@@ -232,7 +285,7 @@ class DNCCell(Cell):
             allocation_gate[:, 0].sigmoid(),
             write_gate[:, 0].sigmoid(),
             erase.sigmoid(),
-            modes.unflatten(1, (reads, 3)).softmax(2),  # backward, content, forward
+            modes.unflatten(1, (reads, 3)).softmax(2),  # as in MODES
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from tasks.registry import option
 from zoo.memory.cell import Cell, select
 from zoo.memory.sweep import Sweep, SweepConfig
+from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 
 
@@ -41,6 +43,11 @@ class LSTMState(NamedTuple):
 
 class LSTMCell(Cell):
     """A stack of LSTM layers; the output is the topmost hidden."""
+
+    tracks: Mapping[str, Track] = {
+        "hidden": Track(Kind.VECTOR, ("tokens", "layers", "units"), "activations of every layer"),
+        "cell": Track(Kind.VECTOR, ("tokens", "layers", "units"), "cells of every layer", drawn=False),
+    }
 
     def __init__(self, config: LSTMConfig) -> None:
         """Make the layers."""
@@ -83,6 +90,11 @@ class LSTMCell(Cell):
             hidden.append(x)
             cells.append(cell)
         return x, LSTMState(torch.stack(hidden, 1), torch.stack(cells, 1))
+
+    def observe(self, x: Float[Tensor, "batch input"], state: LSTMState) -> tuple[Tensor, LSTMState, Record]:
+        """One token, with the state after it."""
+        y, after = self(x, state)
+        return y, after, {"hidden": after.hidden, "cell": after.cell}
 
     def scan(
         self,

@@ -9,7 +9,7 @@ where the paper learns a bias.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -24,6 +24,7 @@ from zoo.memory.external import Controller, ControllerState, InitialMemory, Memo
 from zoo.memory.ntm_scan import Layout, NTMScan
 from zoo.memory.sweep import Sweep
 from zoo.processor import check_choice
+from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 
 # Far below the squared length of a slot at the constant initial memory (2e-11), so that such slots keep their
@@ -31,6 +32,20 @@ from zoo.registry import register
 NORM_EPSILON = 1e-12
 # The logarithm of an empty slot must be finite; far below any weight that matters.
 SHARPEN_EPSILON = 1e-16
+
+
+TRACKS = {
+    "write_weightings": Track(Kind.WEIGHTING, ("tokens", "writes", "slots"), "where each head writes"),
+    "read_weightings": Track(Kind.WEIGHTING, ("tokens", "reads", "slots"), "where each head reads"),
+    "adds": Track(Kind.VECTOR, ("tokens", "writes", "word"), "what each head adds"),
+    "reads": Track(Kind.VECTOR, ("tokens", "reads", "word"), "what each head reads"),
+    "erases": Track(Kind.GATE, ("tokens", "writes", "word"), "what each head erases", drawn=False),
+    "interpolation_gates": Track(Kind.GATE, ("tokens", "heads"), "addressed by content (1) or by location (0)"),
+    "shifts": Track(Kind.CHOICE, ("tokens", "heads", "offsets"), "how far each weighting is rotated"),
+    "strengths": Track(Kind.VECTOR, ("tokens", "heads"), "of the keys", drawn=False),
+    "sharpness": Track(Kind.VECTOR, ("tokens", "heads"), "of the weightings", drawn=False),
+    "memory": Track(Kind.VECTOR, ("tokens", "slots", "word"), "the memory after each token", drawn=False),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +121,8 @@ class NTMCell(Cell):
         """Make controller, heads and output layer."""
         super().__init__()
         self.config = config
+        rotations = tuple(f"{by:+d}" if by else "0" for by in range(-config.shifts, config.shifts + 1))
+        self.tracks = TRACKS | {"shifts": replace(TRACKS["shifts"], labels=rotations)}
         self.input_size = config.input_size or config.hidden_size
         heads, reads = config.read_heads + config.write_heads, config.read_heads
         self.initial_memory = InitialMemory(config.memory_init, config.slots, config.word)
@@ -149,6 +166,28 @@ class NTMCell(Cell):
 
     def forward(self, x: Float[Tensor, "batch input"], state: NTMState) -> tuple[Tensor, NTMState]:
         """One token: controller, addressing, reads, writes."""
+        y, after, _ = self._step(x, state)
+        return y, after
+
+    def observe(self, x: Float[Tensor, "batch input"], state: NTMState) -> tuple[Tensor, NTMState, Record]:
+        """One token, with all that its heads did."""
+        y, after, said = self._step(x, state)
+        record = {
+            "write_weightings": after.write_weightings,
+            "read_weightings": after.read_weightings,
+            "adds": said.add,
+            "reads": after.reads,
+            "erases": said.erase,
+            "interpolation_gates": said.gates,
+            "shifts": said.shifts,
+            "strengths": said.strengths,
+            "sharpness": said.sharpness,
+            "memory": after.memory,
+        }
+        return y, after, record
+
+    def _step(self, x: Tensor, state: NTMState) -> tuple[Tensor, NTMState, Interface]:
+        """The paper's step, and what the controller told the heads."""
         output, controller = self.controller(torch.cat([x, state.reads.flatten(1)], 1), state.controller)
         interface = self.tell(output)
         previous = torch.cat([state.read_weightings, state.write_weightings], 1)
@@ -157,7 +196,7 @@ class NTMCell(Cell):
         reads = read(state.memory, reading)  # eq. 2
         memory = write(state.memory, writing, interface.erase, interface.add)  # eqs. 3, 4
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
-        return y, NTMState(memory, reading, writing, reads, controller)
+        return y, NTMState(memory, reading, writing, reads, controller), interface
 
     def scan(
         self,

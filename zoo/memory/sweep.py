@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tasks.registry import option
 from zoo.memory.cell import Cell, State
 from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, Step, check_choice
+from zoo.recording import Record
 from zoo.tokens import tokens
 from zoo.topology import Topology
 
@@ -59,6 +60,7 @@ class Sweep(Processor):
         """Wrap `cell`, whose output width is the hidden width."""
         super().__init__(config)
         self.cell = cell
+        self.tracks = cell.tracks
         self.hidden_size = cell.output_size
         self.feed_hidden = config.tokens == "full"
         self.read_once = config.every == "start"
@@ -73,18 +75,40 @@ class Sweep(Processor):
         state = self.cell.initial(topology.batch_size, like=next(self.cell.parameters()))
         if not self.read_once:
             return hidden, state
-        nodes, state = self._sweep(self._tokens(inputs, hidden, topology), topology, state)
+        nodes, state = self._sweep(self.cell.scan, self._tokens(inputs, hidden, topology), topology, state)
         return Latents(nodes), state
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
         read = self._tokens(inputs, hidden, topology)
         if self.merge is None:
-            nodes, state = self._sweep(read, topology, state)
+            nodes, state = self._sweep(self.cell.scan, read, topology, state)
             return Step(Latents(nodes), state)
         y, state = self.cell(topology.pool(read, "max"), state)
+        return Step(self._changed(read, y, hidden, topology), state)
+
+    def record_initial(self, inputs: Inputs, topology: Topology) -> tuple[Latents, State, Record]:
+        """`initial`, with the cell's tracks where nodes are read before the first step."""
+        if not self.read_once:
+            return super().record_initial(inputs, topology)
+        hidden = self.zeros(inputs)
+        state = self.cell.initial(topology.batch_size, like=next(self.cell.parameters()))
+        nodes, state, record = self._sweep(self.cell.record, self._tokens(inputs, hidden, topology), topology, state)
+        return Latents(nodes), state, record
+
+    def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
+        """A step, with the cell's tracks: a token a node, or the one pooled token."""
+        read = self._tokens(inputs, hidden, topology)
+        if self.merge is None:
+            nodes, state, record = self._sweep(self.cell.record, read, topology, state)
+            return Step(Latents(nodes), state), record
+        ys, state, record = self.cell.record(topology.pool(read, "max").unsqueeze(1), state)
+        return Step(self._changed(read, ys.squeeze(1), hidden, topology), state), record
+
+    def _changed(self, read: Tensor, y: Tensor, hidden: Latents, topology: Topology) -> Latents:
+        """The nodes after the cell's output on their pooled token."""
+        assert self.merge is not None
         at_nodes = topology.to_nodes(y).expand(*read.shape[:-1], y.shape[-1])
-        change = self.merge(torch.cat([read, at_nodes], -1)).tanh()
-        return Step(Latents(hidden.nodes + change), state)
+        return Latents(hidden.nodes + self.merge(torch.cat([read, at_nodes], -1)).tanh())
 
     def _tokens(self, inputs: Inputs, hidden: Latents, topology: Topology) -> Float[Tensor, "*nodes input"]:
         """What the cell reads at each node."""
@@ -93,11 +117,11 @@ class Sweep(Processor):
             read = read + (hidden.nodes if self.feedback is None else self.feedback(hidden.nodes))
         return read
 
-    def _sweep(self, read: Tensor, topology: Topology, state: State) -> tuple[Tensor, State]:
-        """The cell's outputs at the nodes, and its state after the last."""
+    def _sweep(self, scan: Callable[..., Any], read: Tensor, topology: Topology, state: State) -> tuple[Any, ...]:
+        """The cell's outputs at the nodes, its state after the last, and what else the scan returns."""
         xs, mask = topology.as_sequence(read)
-        ys, state = self._precisely(self.cell.scan, xs, state, mask)
-        return topology.from_sequence(ys), state
+        ys, *rest = self._precisely(scan, xs, state, mask)
+        return topology.from_sequence(ys), *rest
 
     def _precisely(self, run: Callable[..., Any], xs: Tensor, *rest: Any) -> Any:
         """Run the cell in the precision of its parameters."""

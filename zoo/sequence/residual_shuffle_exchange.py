@@ -13,6 +13,7 @@ batch is padded to, and a switch of one single pair ignores its inputs but for t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 
 from tasks.registry import option
 from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step
+from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 from zoo.tokens import tokens
 from zoo.topology import Topology
@@ -118,13 +120,19 @@ class BenesBlock(nn.Module):
         self.forward_switch = SwitchUnit(hidden_size)
         self.reverse_switch = SwitchUnit(hidden_size)
 
-    def forward(self, sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
-        """Through both halves; the length is 2^k."""
+    def forward(
+        self, sequence: Float[Tensor, "batch length hidden"], seen: list[Tensor] | None = None
+    ) -> Float[Tensor, "batch length hidden"]:
+        """Through both halves; the length is 2^k. The sequence after every rotation is added to `seen`."""
         rounds = (sequence.shape[1] - 1).bit_length() - 1
         for _ in range(rounds):
             sequence = rotate_left(self.forward_switch(sequence))
+            if seen is not None:
+                seen.append(sequence)
         for _ in range(rounds):
             sequence = rotate_right(self.reverse_switch(sequence))
+            if seen is not None:
+                seen.append(sequence)
         return sequence
 
 
@@ -147,6 +155,11 @@ class ResidualShuffleExchange(Processor):
     adjacency = "given"
     ordered = True
     batch_independent = False
+    tracks: Mapping[str, Track] = {
+        "layers": Track(
+            Kind.VECTOR, ("layers", "positions"), "norm of the latents before the first switch and after every rotation"
+        )
+    }
 
     def __init__(self, config: ResidualShuffleExchangeConfig) -> None:
         """Make the layers."""
@@ -158,13 +171,30 @@ class ResidualShuffleExchange(Processor):
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
         """The whole network, once; see `Processor.forward`."""
+        return self._step(inputs, hidden, topology, state, None)
+
+    def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
+        """A step, with the norms of the latents between its layers."""
+        seen: list[Tensor] = []
+        step = self._step(inputs, hidden, topology, state, seen)
+        return step, {"layers": torch.stack([sequence.norm(dim=-1) for sequence in seen], 1)}
+
+    def _step(
+        self, inputs: Inputs, hidden: Latents, topology: Topology, state: State, seen: list[Tensor] | None
+    ) -> Step:
+        """The whole network; the sequence before it and after every layer is added to `seen`."""
         sequence, mask = topology.as_sequence(self.embed(tokens(inputs.encoded, topology)) + hidden.nodes)
         if mask is not None:
             sequence = torch.where(mask[..., None], sequence, 0.0)
         length = sequence.shape[1]
         padded = max(2, 1 << (length - 1).bit_length())
         sequence = F.pad(sequence, (0, 0, 0, padded - length))
+        if seen is not None:
+            seen.append(sequence)
         for block in self.blocks:
-            sequence = block(sequence)
-        sequence = self.last_switch(sequence)[:, :length]
+            sequence = block(sequence, seen)
+        sequence = self.last_switch(sequence)
+        if seen is not None:
+            seen.append(sequence)
+        sequence = sequence[:, :length]
         return Step(Latents(topology.from_sequence(sequence)), state)

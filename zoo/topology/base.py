@@ -84,12 +84,37 @@ class Topology(abc.ABC):
             layers: weight and bias in turn of square layers, each applied to the ReLU of what is before it.
             reduce: how messages are reduced.
         """
+        return self.aggregate(self.messages(senders, receivers, edges, layers), reduce)
+
+    def messages(
+        self,
+        senders: Float[Tensor, "*nodes hidden"],
+        receivers: Float[Tensor, "*nodes hidden"],
+        edges: tuple[Float[Tensor, "*edges channels"], Float[Tensor, "hidden channels"]] | None,
+        layers: Sequence[Tensor],
+    ) -> Float[Tensor, "*edges hidden"]:
+        """What `reduce_messages` reduces: the message along every edge."""
         messages = self.senders(senders) + self.receivers(receivers)
         if edges is not None:
             messages = messages + F.linear(*edges)
         for weight, bias in zip(layers[::2], layers[1::2], strict=True):
             messages = F.linear(messages.relu(), weight, bias)
-        return self.aggregate(messages, reduce)
+        return messages
+
+    def shares(self, edges: Float[Tensor, "*edges hidden"], reduce: Reduce) -> Float[Tensor, "*edges"]:
+        """How much of what its receiver gets each edge supplies, as a mean over channels.
+
+        Of a maximum or minimum: the edges whose value it is, in equal parts. Of a sum or mean: their absolute values.
+        Over a receiver's edges the shares sum to 1, or to 0 where it gets nothing.
+        """
+        exists = self.neighbours()
+        if reduce in ("max", "min"):
+            won = (edges == self.receivers(self.aggregate(edges, reduce))) & trailing(exists, edges)
+            parts = won.to(edges.dtype)
+        else:
+            parts = torch.where(trailing(exists, edges), edges.abs(), 0.0)
+        total = self.receivers(self.aggregate(parts, "sum"))
+        return torch.where(total > 0, parts / torch.where(total > 0, total, 1.0), 0.0).mean(-1)
 
     def score_pairs(
         self,
@@ -113,6 +138,16 @@ class Topology(abc.ABC):
     @abc.abstractmethod
     def pool(self, nodes: Float[Tensor, "*nodes hidden"], reduce: Reduce) -> Float[Tensor, "batch hidden"]:
         """Reduce each graph's nodes to one value."""
+
+    def pool_shares(self, nodes: Float[Tensor, "*nodes hidden"], reduce: Reduce) -> Float[Tensor, "*nodes"]:
+        """How much of its graph's pool each node supplies, as `shares` says it of edges."""
+        exists = trailing(self.node_mask(), nodes)
+        if reduce in ("max", "min"):
+            parts = ((nodes == self.to_nodes(self.pool(nodes, reduce))) & exists).to(nodes.dtype)
+        else:
+            parts = torch.where(exists, nodes.abs(), 0.0)
+        total = self.to_nodes(self.pool(parts, "sum"))
+        return torch.where(total > 0, parts / torch.where(total > 0, total, 1.0), 0.0).mean(-1)
 
     @abc.abstractmethod
     def log_softmax(self, logits: Float[Tensor, "*entries"], over: Over) -> Float[Tensor, "*entries"]:
