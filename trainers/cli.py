@@ -19,6 +19,7 @@ examples:
   zoo train resume=latest                           go on with an interrupted run
   zoo --load mine.py train processor=mine           a processor of your own
   zoo eval latest --sizes 16 64 256
+  zoo inspect latest --size 16                      what the model does on one sample, drawn
   zoo reproduce ntm.graves2014-copy                 a published result, obtained again
   zoo show processor ntm
 """
@@ -117,6 +118,23 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     compare.add_argument("--no-wandb", action="store_true", help="leave out the W&B table")
 
     _add_reproduce(add)
+
+    report = add("report", _report, "one self-contained HTML page of several runs: tables, charts, pictures, configs")
+    report.add_argument("run_names", metavar="RUN", nargs="+", help="folders, names, latest, or a multirun's folder")
+    report.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
+    report.add_argument("--output", metavar="FILE", help="the page; by default report.html beside the runs")
+    report.add_argument("--title", help="above the page; processors and tasks by default")
+
+    inspect = add("inspect", _inspect, "what a trained model does on one held-out sample: figures and arrays")
+    inspect.add_argument("run_name", metavar="RUN", help="a folder, a name or latest")
+    inspect.add_argument("--size", type=int, metavar="N", help="of the sample; the largest training size by default")
+    inspect.add_argument("--seed", type=int, default=0, metavar="S", help="of the held-out stream, as in `zoo eval`")
+    inspect.add_argument("--sample", type=int, default=0, metavar="K", help="number of the sample in the stream")
+    inspect.add_argument("--distribution", metavar="NAME", help="of the input; the first scored one by default")
+    inspect.add_argument("--task", metavar="NAME", help="which, of a run with several; its first by default")
+    inspect.add_argument("--output", metavar="DIR", help="folder for PNGs and npz; by default one in RUN/inspect")
+    inspect.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
+    inspect.add_argument("--no-wandb", action="store_true", help="leave out the W&B images")
 
     listing = add("list", _list, "processors and tasks")
     listing.add_argument("kind", nargs="?", help="processors or tasks; both by default")
@@ -219,6 +237,29 @@ def _reproduce(options: argparse.Namespace) -> int:
         launcher=launcher,
         words=words,
         runs_dir=options.runs_dir,
+    )
+
+
+def _report(options: argparse.Namespace) -> None:
+    from trainers.report import write_report
+
+    path = write_report(options.run_names, runs_dir=options.runs_dir, output=options.output, title=options.title)
+    print(f"report      {path}  ({path.stat().st_size / 1e6:.1f} MB; open it in any browser)")
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from trainers.inspection.run import command
+
+    return command(
+        options.run_name,
+        runs_dir=options.runs_dir,
+        use_wandb=not options.no_wandb,
+        size=options.size,
+        seed=options.seed,
+        sample=options.sample,
+        distribution=options.distribution,
+        task=options.task,
+        output=options.output,
     )
 
 

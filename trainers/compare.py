@@ -50,25 +50,37 @@ def gather(folders: Sequence[Path]) -> tuple[list[Series], list[str]]:
     Raises:
         UsageError: none of the runs has scores.
     """
-    series: dict[str, Series] = {}
-    skipped = []
-    for folder in folders:
-        config = runs.load_config(folder)
-        summary = runs.read_json(folder / runs.SUMMARY)
-        if not isinstance(summary, dict) or not summary.get("scores"):
-            skipped.append(f"{folder} has no scores yet and is left out: zoo train resume={folder}")
-            continue
-        group = series.setdefault(runs.config_hash(config), Series(config.processor.name, config))
-        group.folders.append(folder)
-        for row in summary["scores"]:
-            cell = (row["task"], row["distribution"])
-            for target, value in ((group.scores, row["score"]), (group.exact, row["exact"])):
-                target[cell].setdefault(row["n"], []).append(math.nan if value is None else value)
-    if not series:
+    scored = [folder for folder in folders if scores(folder)]
+    skipped = [
+        f"{folder} has no scores yet and is left out: zoo train resume={folder}"
+        for folder in folders
+        if folder not in scored
+    ]
+    if not scored:
         remedy = "train first, or resume: zoo train resume=RUN"
         raise UsageError(f"no scores in {', '.join(map(str, folders)) or 'these runs'}", remedy)
+    return group(scored), skipped
+
+
+def group(folders: Sequence[Path]) -> list[Series]:
+    """Put runs together that differ in nothing but their seed, in order of first appearance; scores where there are."""
+    series: dict[str, Series] = {}
+    for folder in folders:
+        config = runs.load_config(folder)
+        one = series.setdefault(runs.config_hash(config), Series(config.processor.name, config))
+        one.folders.append(folder)
+        for row in scores(folder):
+            cell = (row["task"], row["distribution"])
+            for target, value in ((one.scores, row["score"]), (one.exact, row["exact"])):
+                target[cell].setdefault(row["n"], []).append(math.nan if value is None else value)
     _label(list(series.values()))
-    return list(series.values()), skipped
+    return list(series.values())
+
+
+def scores(folder: Path) -> list[dict[str, Any]]:
+    """The scores in a run's summary; none before the run has finished."""
+    summary = runs.read_json(folder / runs.SUMMARY)
+    return (summary.get("scores") or []) if isinstance(summary, dict) else []
 
 
 def table(series: Sequence[Series]) -> Any:
@@ -160,7 +172,7 @@ def _label(series: Sequence[Series]) -> None:
     for pair in {(one.config.processor.name, one.config.task_name) for one in series}:
         name = pair[0]
         same = [one for one in series if (one.config.processor.name, one.config.task_name) == pair]
-        flat = [dict(_flatten(runs.training_tree(one.config))) for one in same]
+        flat = [dict(flatten(runs.training_tree(one.config))) for one in same]
         keys = sorted({key for values in flat for key in values})
         differ = [key for key in keys if len({str(values.get(key)) for values in flat}) > 1]
         differ.sort(key=lambda key: any(isinstance(values.get(key), list) for values in flat))  # short ones first
@@ -170,10 +182,10 @@ def _label(series: Sequence[Series]) -> None:
             one.label = f"{name} ({', '.join(told)})" if told and len(same) > 1 else name
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Dotted keys and values."""
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Dotted keys and values of a tree of settings."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
