@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks import generators
 from tasks.kernel import kernel
 from tasks.registry import option, register
-from tasks.sequences.sequence_task import SequenceTask
+from tasks.sequences.word_task import WordTask
 from tasks.task import Draw
 
 Array = NDArray[Any]
@@ -39,7 +39,7 @@ class AssociativeRecallConfig:
   year={2014}
 }""",
 )
-class AssociativeRecall(SequenceTask):
+class AssociativeRecall(WordTask):
     """Associative recall: read items, then one of them again, and write the item that followed it.
 
     A delimiter stands before each item, another kind before and after the query, and as many blanks as an item has

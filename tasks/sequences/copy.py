@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.registry import option, register
-from tasks.sequences.sequence_task import SequenceTask
+from tasks.sequences.word_task import WordTask
 from tasks.task import Draw
 
 Array = NDArray[Any]
@@ -37,7 +37,7 @@ class CopyConfig:
   year={2014}
 }""",
 )
-class Copy(SequenceTask):
+class Copy(WordTask):
     """Copy: read random binary vectors, then, after a delimiter, write them again.
 
     A sample of size T has 2T + 1 nodes. Of size 2, with 3 bits:

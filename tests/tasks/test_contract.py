@@ -15,7 +15,7 @@ import tasks
 from tasks.spec import Location, Stage, Type
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 
-NAMES = ["associative_recall", "bellman_ford", "bfs", "copy", "disjoint_set", "insertion_sort"]
+NAMES = ["associative_recall", "bellman_ford", "bfs", "copy", "disjoint_set", "insertion_sort", "repeat_copy"]
 SPARSE = ["bellman_ford", "bfs"]
 CONFIGS = Path(__file__).parent.parent.parent / "configs" / "task"
 
