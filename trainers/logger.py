@@ -35,8 +35,14 @@ def make_logger(config: Config, folder: Path, *, job_type: str = "train") -> Log
         group=config.logger.group or runs.group_name(config),
         job_type=job_type,
         tags=[*tags(config), *config.logger.tags],
-        config=config.tree(),
+        # A sweep's agent puts its own values over keys of the same name, so that `processor` may be but a name there.
+        config={**config.tree(), **names(config)},
     )
+
+
+def names(config: Config) -> dict[str, str]:
+    """Flat keys of the run's W&B config by which runs are grouped."""
+    return {"processor_name": config.processor.name, "task_name": config.task_name}
 
 
 def tags(config: Config) -> list[str]:

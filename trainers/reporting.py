@@ -35,6 +35,10 @@ class Logger(Protocol):
         """Values that describe the whole run."""
         ...
 
+    def curve(self, axis: str, points: Sequence[Mapping[str, float]]) -> None:
+        """Named values along an axis that is not the trainer's steps; each point holds the axis's own value too."""
+        ...
+
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """A table, of scores by size for one."""
         ...
@@ -64,6 +68,9 @@ class NullLogger:
         """Drop."""
 
     def summary(self, values: Mapping[str, Any]) -> None:
+        """Drop."""
+
+    def curve(self, axis: str, points: Sequence[Mapping[str, float]]) -> None:
         """Drop."""
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 STEP = "step"
 _own = {"data": ""}  # the WANDB_DATA_DIR that an earlier run of this process set; a user's own is left alone
+_AHEAD = "steps-ahead.txt"
 _INIT_TIMEOUT = 30  # seconds after which a server that does not answer is given up and the run goes on offline
 
 
@@ -21,7 +22,8 @@ def wandb_mode(asked: str | None) -> str:
 class WandbLogger:
     """Logs one run; everything it writes lies in the run folder.
 
-    W&B's own steps follow the trainer's, so that a resumed offline run appends where the first one ended.
+    W&B's own steps follow the trainer's, a few ahead once curves were logged, so that a resumed offline run appends
+    where the first one ended.
 
     Attributes:
         folder: the run folder.
@@ -61,6 +63,7 @@ class WandbLogger:
         self._wandb: Any = None
         self._id: str | None = None
         self._step = 0
+        self._ahead = 0  # W&B's own step is so much greater than the trainer's
         self._warned: set[str] = set()
 
     @property
@@ -87,6 +90,7 @@ class WandbLogger:
             self._try("start offline", lambda: self._start("offline"))
         if self._run is not None:
             self._id = self._run.id
+            self._ahead = self._recorded_ahead()
             self._try("define metrics", self._define)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -98,6 +102,11 @@ class WandbLogger:
         """Values that describe the whole run."""
         if self._run is not None:
             self._try("write the summary", lambda: self._run.summary.update(dict(values)))
+
+    def curve(self, axis: str, points: Sequence[Mapping[str, float]]) -> None:
+        """Named values along an axis of their own."""
+        if self._run is not None:
+            self._try("log a curve", lambda: self._curve(axis, points))
 
     def table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """A table."""
@@ -151,7 +160,27 @@ class WandbLogger:
 
     def _send(self, values: Mapping[str, Any]) -> None:
         """Log at the present step."""
-        self._run.log({STEP: self._step, **values}, step=self._step)
+        self._run.log({STEP: self._step, **values}, step=self._step + self._ahead)
+
+    def _curve(self, axis: str, points: Sequence[Mapping[str, float]]) -> None:
+        """Log a row a point: a line plot has a logged metric on its x axis, and one value of it a row."""
+        self._run.define_metric(axis)
+        for name in dict.fromkeys(name for point in points for name in point):
+            if name != axis:
+                self._run.define_metric(name, step_metric=axis)
+        for point in points:
+            self._ahead += 1
+            self._run.log(dict(point), step=self._step + self._ahead)
+        self._ahead += 1
+        (self.folder / "wandb" / _AHEAD).write_text(f"{self._id} {self._ahead}", encoding="utf-8")
+
+    def _recorded_ahead(self) -> int:
+        """How far W&B's steps ran ahead before this run was resumed: rows of a step that it has would be dropped."""
+        try:
+            run, ahead = (self.folder / "wandb" / _AHEAD).read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return 0
+        return int(ahead) if run == self._id else 0
 
     def _artifact(self, name: str, path: Path, type: str) -> None:
         """Log a copy, so that later changes of the file do not matter."""

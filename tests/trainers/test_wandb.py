@@ -33,6 +33,15 @@ def records(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def summary_of(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """A run's summary, its last values."""
+    summary: dict[str, Any] = {}
+    for record in found:
+        if record["type"] == "summary":
+            summary |= record["summary"].get("update", {})
+    return summary
+
+
 def logs(folder: Path) -> list[Path]:
     """A run folder's W&B files, oldest first."""
     return sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime_ns)
@@ -56,7 +65,7 @@ def test_offline_run_holds_every_promised_key(resumed: Path) -> None:
     found = records(logs(resumed)[0])
     history = [record["history"]["item"] for record in found if record["type"] == "history"]
     logged = {key for item in history for key in item}
-    for key in ("step", "train/loss", "train/loss/pred", "train/grad_norm", "train/samples_per_second", "train/lr"):
+    for key in ("train/loss", "train/loss/pred", "train/grad_norm", "train/samples_per_second", "train/lr"):
         assert sum(key in item for item in history) == 2, key
     for key in ("val/score", "val/score/pred", "ood/score/uniform/n=4", "ood/exact/uniform/n=6", "ood/score/n=6"):
         assert key in logged, key
@@ -75,11 +84,15 @@ def test_offline_run_holds_every_promised_key(resumed: Path) -> None:
     metrics = {
         record["metric"].get("name") or record["metric"].get("glob_name") for record in found if "metric" in record
     }
-    assert metrics == {"step", "*"}
-    summary: dict[str, Any] = {}
-    for record in found:
-        if record["type"] == "summary":
-            summary |= record["summary"].get("update", {})
+    curves = {"ladder/score/uniform", "ladder/exact/uniform"}
+    assert metrics == {"step", "*", "ladder/n", *curves}
+    against = {r["metric"]["name"]: r["metric"].get("step_metric") for r in found if r.get("metric", {}).get("name")}
+    assert {name: against[name] for name in curves} == dict.fromkeys(curves, "ladder/n")
+    rows = [item for item in history if "ladder/n" in item]
+    assert [item["ladder/n"] for item in rows] == [4, 6], "a row a size, or W&B cannot draw a line over sizes"
+    assert [item["ladder/score/uniform"] for item in rows] == [summary_of(found)[f"ood/score/n={n}"] for n in (4, 6)]
+    summary = summary_of(found)
+    assert (config["processor_name"], config["task_name"]) == ("ntm", "insertion_sort")
     assert {"val/score", "ood/score/n=6", "parameters", "processor", "task", "seed"} <= set(summary)
     artifacts = [record["artifact"] for record in found if record["type"] == "artifact"]
     assert any(artifact["type"] == "model" and artifact["name"] == "run-best-weights" for artifact in artifacts)
@@ -98,10 +111,12 @@ def test_resumed_run_goes_on_under_its_id(resumed: Path) -> None:
     first, second = (records(log) for log in logs(resumed))
     ids = [next(r["run"]["run_id"] for r in found if r["type"] == "run") for found in (first, second)]
     assert ids[0] == ids[1]
-    steps = [[r["history"]["item"]["step"] for r in found if r["type"] == "history"] for found in (first, second)]
+    rows = [[r["history"] for r in found if r["type"] == "history"] for found in (first, second)]
+    steps = [[row["item"]["step"] for row in part if "train/loss" in row["item"]] for part in rows]
     assert steps == [[1, 2], [3, 4]]
-    own = [[r["history"]["step"]["num"] for r in found if r["type"] == "history"] for found in (first, second)]
-    assert own == steps, "W&B's own steps follow, so that the second file appends to the first"
+    own = [[row["step"]["num"] for row in part] for part in rows]
+    assert own == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], "steps, a row each for sizes 4 and 6, tables and pictures"
+    assert own[0] + own[1] == sorted({*own[0], *own[1]}), "the second file appends to the first"
     assert json.loads((resumed / "summary.json").read_text())["wandb_id"] == ids[0]
 
 
