@@ -47,7 +47,8 @@ class DNCConfig(MemoryConfig):
     read_heads: int = option(4, "number of read heads (R)")
     memory_init: str = option(
         "zero",
-        "memory before the first token: 'zero', 'constant' (1e-6), 'learned' or 'random' (drawn once, not trained)",
+        "memory before the first token: 'zero', 'constant' (1e-6), 'learned' (through tanh), or drawn once and not "
+        "trained: 'random' (U(±1/√(N+W))) or 'normal' (tanh of N(0, 1/2))",
     )
     strengths: str = option("oneplus", "of keys: 'oneplus' (at least 1, as published) or 'softplus' (at least 0)")
     detach_usage: bool = option(False, "stop the gradient from usage to the write weighting")

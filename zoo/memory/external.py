@@ -16,6 +16,8 @@ from zoo.processor import check_choice
 
 # As in Collier & Beel 2018, their fastest initial memory to learn from.
 CONSTANT_MEMORY = 1e-6
+# Of the other one that they draw, before tanh.
+NORMAL_MEMORY = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,8 @@ class MemoryConfig(SweepConfig):
     read_heads: int = option(1, "number of read heads")
     memory_init: str = option(
         "constant",
-        "memory before the first token: 'zero', 'constant' (1e-6), 'learned' or 'random' (drawn once, not trained)",
+        "memory before the first token: 'zero', 'constant' (1e-6), 'learned' (through tanh), or drawn once and not "
+        "trained: 'random' (U(±1/√(N+W)), as in pytorch-ntm) or 'normal' (tanh of N(0, 1/2), Collier & Beel 2018)",
     )
     clip: float | None = option(20.0, "bound on what the controller tells the heads, before activations; null for none")
     output: str = option(
@@ -47,7 +50,7 @@ class MemoryConfig(SweepConfig):
         super().__post_init__()
         check_choice("controller", self.controller, ("lstm", "feedforward"))
         check_choice("controller_init", self.controller_init, ("xavier", "wide"))
-        check_choice("memory_init", self.memory_init, ("zero", "constant", "learned", "random"))
+        check_choice("memory_init", self.memory_init, ("zero", "constant", "learned", "random", "normal"))
         check_choice("output", self.output, ("project", "concat"))
         for name in ("controller_size", "controller_layers", "slots", "word", "read_heads"):
             if getattr(self, name) < 1:
@@ -156,17 +159,21 @@ class InitialMemory(nn.Module):
         super().__init__()
         bound = 1 / math.sqrt(slots + word)
         drawn = torch.empty(slots, word).uniform_(-bound, bound)
-        if kind == "learned":
+        self.learned = kind == "learned"
+        if self.learned:
             self.memory = nn.Parameter(drawn)
         elif kind == "random":
             self.register_buffer("memory", drawn)
+        elif kind == "normal":
+            self.register_buffer("memory", drawn.normal_(0.0, NORMAL_MEMORY).tanh())
         else:
             value = CONSTANT_MEMORY if kind == "constant" else 0.0
             self.register_buffer("memory", torch.full((slots, word), value), persistent=False)
 
     def forward(self, batch_size: int) -> Float[Tensor, "batch slots word"]:
         """One memory for each sample."""
-        return self.memory.expand(batch_size, -1, -1)
+        memory = self.memory.tanh() if self.learned else self.memory
+        return memory.expand(batch_size, -1, -1)
 
 
 def output_layer(config: MemoryConfig, width: int) -> tuple[nn.Module, int]:
