@@ -9,9 +9,10 @@ This module imports nothing but the standard library, so that `import zoo` stays
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Stage(StrEnum):
@@ -154,3 +155,10 @@ class Spec:
             }
             for p in self.probes
         ]
+
+    @classmethod
+    def from_dict(cls, task: str, probes: Iterable[Mapping[str, Any]]) -> Spec:
+        """The spec that `as_dict` describes."""
+        kinds: dict[str, Any] = {"stage": Stage, "location": Location, "type": Type}
+        made = [{key: kinds[key](value) if key in kinds else value for key, value in p.items()} for p in probes]
+        return cls(task, tuple(Probe(**values) for values in made))

@@ -136,6 +136,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     inspect.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
     inspect.add_argument("--no-wandb", action="store_true", help="leave out the W&B images")
 
+    dashboard = add("dashboard", _dashboard, "the W&B project's workspace as code: printed, or saved online")
+    dashboard.add_argument("--project", default="algorithm-zoo", help="W&B project")
+    dashboard.add_argument("--entity", help="W&B user or team; the account's own by default")
+    dashboard.add_argument("--save", action="store_true", help="save it online as a new view; needs an account")
+    dashboard.add_argument("--output", metavar="FILE", help="write the spec there instead of printing it")
+    dashboard.add_argument("--baselines", metavar="FILE.md", help="the baselines' table; docs/BASELINES.md by default")
+
     listing = add("list", _list, "processors and tasks")
     listing.add_argument("kind", nargs="?", help="processors or tasks; both by default")
     listing.add_argument("--matrix", action="store_true", help="what fits what, from declared capabilities")
@@ -162,6 +169,7 @@ def _add_reproduce(add: Callable[..., _Parser]) -> None:
     reproduce.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to train")
     reproduce.add_argument("-m", "--multirun", action="store_true", help="with hydra/launcher=ray: seeds side by side")
     reproduce.add_argument("--pretrained", action="store_true", help="score the shipped weights instead of training")
+    reproduce.add_argument("--ship", action="store_true", help="put weights that passed into zoo/pretrained")
     reproduce.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
 
 
@@ -225,6 +233,12 @@ def _reproduce(options: argparse.Namespace) -> int:
         from trainers.shipping import reevaluate_all
 
         return reevaluate_all(names, device=options.device)
+    if options.ship:
+        from trainers.shipping import ship
+
+        for name in names:
+            print(ship(name))
+        return 0
     from trainers.reproduce import reproduce
 
     return reproduce(
@@ -260,6 +274,18 @@ def _inspect(options: argparse.Namespace) -> int:
         distribution=options.distribution,
         task=options.task,
         output=options.output,
+    )
+
+
+def _dashboard(options: argparse.Namespace) -> int:
+    from trainers.dashboard import dashboard
+
+    return dashboard(
+        project=options.project,
+        entity=options.entity,
+        save=options.save,
+        output=options.output,
+        baselines=options.baselines,
     )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 import yaml
 
-from tasks.canonical import CANONICAL
 from trainers import compare, runs, sweeps
 from trainers.build import check_distributions, check_sizes
 from trainers.config import compose, override
@@ -76,17 +75,10 @@ def evaluate_run(
     with _processes(
         dataclasses.replace(config, trainer=dataclasses.replace(trainer, device=device or trainer.device))
     ) as processes:
+        asked = {"sizes": sizes, "distributions": distributions, "samples": samples, "seed": seed}
+        given = {name: value for name, value in asked.items() if value is not None}
         evaluation = evaluate(
-            built.model.to(processes.device),
-            built.tasks,
-            sizes=sizes or trainer.eval_sizes,
-            distributions=distributions or trainer.eval_distributions or None,
-            samples=samples or trainer.eval_samples,
-            seed=0 if seed is None else seed,
-            batch_size=trainer.eval_batch_size,
-            layout=trainer.scoring_layout,
-            canonical=trainer.scoring_data == CANONICAL,
-            processes=processes,
+            built.model.to(processes.device), built.tasks, **(trainer.scoring() | given), processes=processes
         )
         if processes.main:
             title = f"{config.processor.name} on {config.task_name}: {folder}"

@@ -1,4 +1,4 @@
-"""Figures of runs: scores against size, a memory's weightings over time, predicted pointers beside true ones.
+"""Figures of runs: scores against size. Those of one sample are in `trainers.inspection`.
 
 Drawn on matplotlib's `Figure` alone, without pyplot: no window, no global state. Colours are those of Okabe and Ito
 (2008), which the colour-blind tell apart; markers tell lines apart in grey as well.
@@ -29,6 +29,7 @@ class Line(NamedTuple):
         spread: half height of the band around it, or None for no band.
         colour: position in `COLOURS`.
         control: drawn dashed and hollow.
+        published: hollow points without a line, with spread as bars.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Line(NamedTuple):
     spread: Sequence[float] | None = None
     colour: int = 0
     control: bool = False
+    published: bool = False
 
 
 class Panel(NamedTuple):
@@ -48,7 +50,15 @@ class Panel(NamedTuple):
     share: bool = True
 
 
-def size_figure(panels: Sequence[Panel], path: Path, *, title: str, trained_to: int | None, note: str = "") -> Path:
+def size_figure(
+    panels: Sequence[Panel],
+    path: Path,
+    *,
+    title: str,
+    trained_to: int | None,
+    note: str = "",
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
     """Draw score against size, a panel for each measure or distribution.
 
     Args:
@@ -57,11 +67,12 @@ def size_figure(panels: Sequence[Panel], path: Path, *, title: str, trained_to: 
         title: above all.
         trained_to: largest training size, marked by a vertical line; None for no line.
         note: after the title.
+        metadata: kept in the PNG.
 
     Returns:
         `path`.
     """
-    figure = _figure(1.0 + 4.2 * len(panels), 4.2)
+    figure = new_figure(1.0 + 4.2 * len(panels), 4.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for panel, ax in zip(panels, axes, strict=True):
         _draw_panel(ax, panel, trained_to)
@@ -77,72 +88,7 @@ def size_figure(panels: Sequence[Panel], path: Path, *, title: str, trained_to: 
         frameon=False,
     )
     figure.suptitle("\n".join(filter(None, [title, note])), fontsize=11)
-    return _save(figure, path)
-
-
-def weighting_figure(weightings: Mapping[str, Any], path: Path, *, title: str) -> Path:
-    """Draw how the heads of a memory attend to its slots as tokens go by.
-
-    Args:
-        weightings: arrays `[time, slots]` by the name of the head.
-        path: of the PNG.
-        title: above all.
-
-    Returns:
-        `path`.
-    """
-    longest = max(len(each) for each in weightings.values())
-    figure = _figure(min(max(5.0, 0.14 * longest + 2), 14.0), 0.8 + 2.1 * len(weightings))
-    axes = figure.subplots(len(weightings), 1, squeeze=False, sharex=True)[:, 0]
-    strongest = max(float(values.max()) for values in weightings.values())
-    picture = None
-    for (name, values), ax in zip(weightings.items(), axes, strict=True):
-        picture = ax.imshow(
-            values.T, aspect="auto", origin="lower", interpolation="nearest", cmap="viridis", vmin=0, vmax=strongest
-        )
-        ax.set_ylabel("slot")
-        ax.set_title(name, fontsize=10, loc="left")
-    axes[-1].set_xlabel("token")
-    if picture is not None:
-        figure.colorbar(picture, ax=list(axes), label="weight", shrink=0.9)
-    figure.suptitle(title, fontsize=11)
-    return _save(figure, path)
-
-
-def pointer_figure(probabilities: Any, truth: Any, path: Path, *, title: str) -> Path:
-    """Draw where every node of one graph points, beside where it should.
-
-    Args:
-        probabilities: `[node, candidate]`.
-        truth: the right candidate of each node, `[node]`.
-        path: of the PNG.
-        title: above all.
-
-    Returns:
-        `path`.
-    """
-    nodes = len(truth)
-    figure = _figure(5.4, 4.8)
-    ax = figure.subplots()
-    picture = ax.imshow(probabilities, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
-    right = probabilities.argmax(1) == truth
-    for mark, chosen, colour in (("right", right, COLOURS[0]), ("wrong", ~right, COLOURS[1])):
-        rows = [node for node in range(nodes) if chosen[node]]
-        ax.scatter(
-            [truth[node] for node in rows],
-            rows,
-            s=max(20.0, 1400 / nodes),
-            facecolors="none",
-            edgecolors=colour,
-            linewidths=2,
-            label=f"true pointer, predicted {mark} ({len(rows)})",
-        )
-    ax.set_xlabel("points to node")
-    ax.set_ylabel("node")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
-    figure.colorbar(picture, ax=ax, label="predicted probability")
-    figure.suptitle(title, fontsize=11)
-    return _save(figure, path)
+    return save(figure, path, metadata)
 
 
 def _draw_panel(ax: Axes, panel: Panel, trained_to: int | None) -> None:
@@ -170,6 +116,9 @@ def _draw_panel(ax: Axes, panel: Panel, trained_to: int | None) -> None:
         )
     for line in panel.lines:
         colour = COLOURS[line.colour % len(COLOURS)]
+        if line.published:
+            _draw_published(ax, line, colour)
+            continue
         ax.plot(
             line.sizes,
             line.values,
@@ -192,14 +141,35 @@ def _draw_panel(ax: Axes, panel: Panel, trained_to: int | None) -> None:
     ax.set_ylabel(panel.y_label)
 
 
-def _figure(width: float, height: float) -> Figure:
+def _draw_published(ax: Axes, line: Line, colour: str) -> None:
+    """Points that a paper reports."""
+    ax.errorbar(
+        line.sizes,
+        line.values,
+        yerr=line.spread,
+        color=colour,
+        linestyle="none",
+        marker="*",
+        markersize=11,
+        markerfacecolor="white",
+        markeredgewidth=1.3,
+        capsize=3,
+        elinewidth=1,
+        label=line.label,
+        clip_on=False,
+        zorder=4,
+    )
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure; width and height in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=130, layout="constrained")
 
 
-def _save(figure: Figure, path: Path) -> Path:
-    """Write the PNG."""
+def save(figure: Figure, path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """Write the PNG, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(path, metadata=None if metadata is None else dict(metadata))
     return path

@@ -163,19 +163,9 @@ class Trainer:
         Returns:
             The scores, in every process.
         """
-        config = self.config
-        arguments: dict[str, Any] = {
-            "sizes": config.eval_sizes,
-            "distributions": config.eval_distributions or None,
-            "samples": config.eval_samples,
-            "batch_size": config.eval_batch_size,
-            "layout": config.scoring_layout,
-            "canonical": config.scoring_data == CANONICAL,
-            "precision": config.precision,
-            "processes": self.processes,
-        }
-        with default_dtype(config.precision):
-            evaluation = evaluate(self.model, self.tasks, **(arguments | changes))
+        arguments = self.config.scoring() | {"processes": self.processes} | changes
+        with default_dtype(self.config.precision):
+            evaluation = evaluate(self.model, self.tasks, **arguments)
         metrics = evaluation.metrics()
         self.logger.log(self.step, metrics)
         self.logger.summary(metrics)

@@ -133,6 +133,18 @@ class TrainerConfig:
         """Whether scoring takes the canonical test set."""
         return self.eval_data or self.data
 
+    def scoring(self) -> dict[str, Any]:
+        """The arguments of `trainers.evaluate` that the table of scores is made with."""
+        return {
+            "sizes": self.eval_sizes,
+            "distributions": self.eval_distributions or None,
+            "samples": self.eval_samples,
+            "batch_size": self.eval_batch_size,
+            "layout": self.scoring_layout,
+            "canonical": self.scoring_data == CANONICAL,
+            "precision": self.precision,
+        }
+
     @property
     def scoring_layout(self) -> str:
         """Layout of validation and scoring."""

@@ -9,6 +9,7 @@ from zoo.memory import dnc as dnc
 from zoo.memory import lstm as lstm
 from zoo.memory import ntm as ntm
 from zoo.prediction import Prediction
+from zoo.pretrained import list_pretrained, load_pretrained
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step
 from zoo.reasoner import Reasoner
 from zoo.recording import Kind, Record, Track
@@ -35,6 +36,8 @@ __all__ = [
     "Track",
     "create",
     "describe",
+    "list_pretrained",
     "list_processors",
+    "load_pretrained",
     "register",
 ]

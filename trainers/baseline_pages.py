@@ -1,0 +1,275 @@
+"""The pages of the results, generated from the ledger: `docs/BASELINES.md`, its figures, the README's table.
+
+`python -m trainers.baseline_pages` writes them; with `--check` it writes nothing and fails where they are stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainers import baselines, ledger
+from trainers.baselines import Baseline
+from trainers.config import FOLDER
+from trainers.figures import Line, Panel, size_figure
+from trainers.ledger import FINISHED, Entry
+from trainers.verdict import PASSED, UNMEASURED, Verdict, judge
+from trainers.verdict_table import measured, misses, number, outcome, published, seeds
+
+ROOT = FOLDER.parent
+PAGE, FIGURES, README = Path("docs/BASELINES.md"), Path("docs/baselines"), Path("README.md")
+BEGIN, END = "<!-- baselines: generated -->", "<!-- baselines: end -->"
+_STAMP = "ledger"
+_MARKS = {PASSED: "**passed**"}
+_AXES = {"score": "score", "exact": "share of samples exact", "accuracy": "accuracy",
+         "wrong_per_graph": "wrong bits a sample", "bits_per_graph": "cross-entropy, bits a sample"}  # fmt: skip
+
+
+def pages(root: Path = ROOT, results: Path | None = None) -> dict[Path, str]:
+    """Text of every generated file, by path below `root`; the README with its table replaced."""
+    results = results or root / "results"
+    rows = [baselines.load(name) for name in baselines.names()]
+    verdicts = [judge(row, ledger.current(row, results)) for row in rows]
+    readme = (root / README).read_text("utf-8")
+    head, begin, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{README} has no lines {BEGIN} and {END}")
+    return {
+        PAGE: _page(verdicts, results),
+        README: f"{head}{BEGIN}\n{readme_table(verdicts)}\n{END}{tail}",
+    }
+
+
+def figures(root: Path = ROOT, results: Path | None = None) -> dict[Path, tuple[Baseline, str]]:
+    """Row and fingerprint of what is drawn, by path below `root`, for every row that has something to draw."""
+    results = results or root / "results"
+    found = {}
+    for name in baselines.names():
+        row = baselines.load(name)
+        panels, trained_to = _panels(row, ledger.current(row, results))
+        if panels:
+            drawn = json.dumps([panels, trained_to, row.title])
+            found[FIGURES / f"{name}.png"] = (row, hashlib.sha256(drawn.encode()).hexdigest()[:16])
+    return found
+
+
+def stale(root: Path = ROOT) -> list[Path]:
+    """Generated files that are not what the ledger gives."""
+    wrong = [path for path, text in pages(root).items() if not _is(root / path, text)]
+    wanted = figures(root)
+    wrong += [path for path, (_, stamp) in wanted.items() if stamp_of(root / path) != stamp]
+    there = {path.relative_to(root) for path in (root / FIGURES).glob("*.png")}
+    return wrong + sorted(there - set(wanted))
+
+
+def write(root: Path = ROOT) -> list[Path]:
+    """Write what is stale, and remove figures of rows that are gone; the paths."""
+    changed = stale(root)
+    texts, wanted = pages(root), figures(root)
+    for path in changed:
+        if path in texts:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(texts[path], encoding="utf-8")
+        elif path in wanted:
+            row, stamp = wanted[path]
+            panels, trained_to = _panels(row, ledger.current(row, root / "results"))
+            size_figure(
+                panels, root / path, title=row.title, trained_to=trained_to, note="stars: as published",
+                metadata={_STAMP: stamp},
+            )  # fmt: skip
+        else:
+            (root / path).unlink()
+    return changed
+
+
+def stamp_of(path: Path) -> str | None:
+    """The fingerprint that a figure was drawn from."""
+    if not path.is_file():
+        return None
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.info.get(_STAMP)
+
+
+def readme_table(verdicts: Sequence[Verdict]) -> str:
+    """The README's table: a row's gating figures, all seeds in the long page."""
+    lines = ["| row | measure | published | measured | verdict |", "| --- | --- | --- | --- | --- |"]
+    for verdict in verdicts:
+        figure = next((f for f in verdict.figures if f.measure.published and f.measure.require), None)
+        figure = figure or next(f for f in verdict.figures if f.measure.require or f.measure.published)
+        paper = figure.measure.published
+        value = "" if paper is None else (number(paper.value) if paper.value is not None else paper.text)
+        link = f"[`{verdict.baseline.name}`]({PAGE}#{_anchor(verdict.baseline.name)})"
+        lines.append(f"| {link} | {figure.measure.label} | {value} | {measured(figure)} | {_state(verdict)} |")
+    return "\n".join(lines)
+
+
+def _page(verdicts: Sequence[Verdict], results: Path) -> str:
+    """The long page."""
+    lines = [
+        "# Baselines",
+        "",
+        "Published results, obtained again by `zoo reproduce NAME`. This page is generated from the ledger in "
+        "`results/` by `python -m trainers.baseline_pages`; no number in it was typed. Values over seeds are mean ± "
+        "sample standard deviation, with every seed beside them; a seed that diverged counts as missed. How each "
+        "published figure was verified stands behind it; one recalled from memory is never a criterion.",
+        "",
+        "| row | state | seeds | minutes a seed | what is missed |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for verdict in verdicts:
+        row = verdict.baseline
+        wanted = len(row.arms) * row.seeds
+        counted = ledger.current(row, results).values()
+        minutes = [entry.values["seconds"] / 60 for entry in counted if entry.state == FINISHED]
+        took = f"{statistics.median(minutes):.1f}" if minutes else ""
+        link = f"[`{row.name}`](#{_anchor(row.name)})"
+        done = f"{wanted - len(verdict.missing)} of {wanted}"
+        lines.append(f"| {link} | {_state(verdict)} | {done} | {took} | {'; '.join(misses(verdict))} |")
+    for verdict in verdicts:
+        lines += ["", *_section(verdict, results)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(verdict: Verdict, results: Path) -> list[str]:
+    """A row's part of the long page."""
+    row = verdict.baseline
+    lines = [f"## {row.name}", "", f"{row.title}. {row.paper}, <{row.link}>.", "", row.about.strip(), ""]
+    lines += [f"State: {_state(verdict)}." + _missing(verdict), ""]
+    lines += ["| measure | published | measured | seeds | criterion | |", "| --- | --- | --- | --- | --- | --- |"]
+    for figure in verdict.figures:
+        require = figure.measure.require
+        cells = (figure.measure.label, published(figure.measure.published), measured(figure), seeds(figure))
+        lines.append(f"| {' | '.join(cells)} | {'' if require is None else require} | {outcome(figure)} |")
+    if row.notes:
+        lines += ["", row.notes.strip()]
+    counted = ledger.current(row, results)
+    if _panels(row, counted)[0]:
+        lines += ["", f"![{row.title}: measured against size, with the published points](baselines/{row.name}.png)"]
+    entries = ledger.entries(row, results)
+    if entries:
+        lines += ["", "<details><summary>Every seed begun</summary>", "", *_entries(entries, counted), "", "</details>"]
+    return lines
+
+
+def _entries(entries: Sequence[Entry], counted: Mapping[tuple[str, int], Entry]) -> list[str]:
+    """Where each figure is from."""
+    lines = [
+        "| arm | seed | attempt | state | steps | best at | minutes | commit | torch | device |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for entry in entries:
+        values: Mapping[str, Any] = entry.values
+        counts = counted.get((entry.arm, entry.seed)) is not None and counted[entry.arm, entry.seed].path == entry.path
+        state = entry.state if counts else f"{entry.state}, not counted (another recipe, or run again)"
+        minutes = f"{values['seconds'] / 60:.1f}" if "seconds" in values else ""
+        commit = f"{str(values['commit'])[:8]}{' and changes' if values['dirty'] else ''}"
+        cells = (
+            entry.arm, entry.seed, entry.attempt, state, values.get("steps", ""), values.get("best_step", ""), minutes,
+            commit, values["versions"]["torch"], values["device"],
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def _panels(row: Baseline, counted: Mapping[tuple[str, int], Entry]) -> tuple[list[Panel], int | None]:
+    """What a row's figure shows: each metric that measures have at several sizes, an arm a line; and training's end."""
+    kinds: dict[tuple[str, str | None, str | None], None] = {}
+    for measure in row.measures:
+        if measure.score is not None:
+            kinds[measure.score.metric, measure.score.probe, measure.score.distribution] = None
+    panels = []
+    for metric, probe, distribution in kinds:
+        lines: list[Line] = []
+        for colour, arm in enumerate(row.arms):
+            lines += _lines(row, counted, arm, colour, (metric, probe, distribution))
+        if any(len(line.sizes) > 1 and not line.published for line in lines):
+            name = _AXES.get(metric, metric)
+            panels.append(Panel(name if distribution is None else f"{name}, {distribution}", name, lines, False))
+    sizes = row.base.get("trainer.sizes")
+    return panels, max(sizes) if sizes else None
+
+
+def _lines(
+    row: Baseline,
+    counted: Mapping[tuple[str, int], Entry],
+    arm: str,
+    colour: int,
+    kind: tuple[str, str | None, str | None],
+) -> list[Line]:
+    """An arm's measured line, and its published points."""
+    metric, probe, distribution = kind
+    by_size: dict[int, list[float]] = {}
+    for seed in range(row.seeds):
+        entry = counted.get((arm, seed))
+        for cell in entry.values["scores"] if entry is not None and entry.state == FINISHED else ():
+            values = cell if probe is None else cell["probes"].get(probe, {})
+            if distribution in (None, cell["distribution"]) and values.get(metric) is not None:
+                by_size.setdefault(cell["n"], []).append(values[metric])
+    lines = []
+    if by_size:
+        order = sorted(by_size)
+        spread = [statistics.stdev(by_size[n]) if len(by_size[n]) > 1 else 0.0 for n in order]
+        lines.append(Line(arm, order, [statistics.fmean(by_size[n]) for n in order], spread, colour))
+    points = {
+        m.score.size: m.published
+        for m in row.measures
+        if m.arm == arm and m.score is not None and m.published is not None and m.published.value is not None
+        and (m.score.metric, m.score.probe, m.score.distribution) == kind
+    }  # fmt: skip
+    if points and by_size:
+        order = sorted(points)
+        values = [float(points[n].value or 0.0) for n in order]
+        lines.append(
+            Line(f"{arm}, published", order, values, [points[n].spread or 0.0 for n in order], colour, published=True)
+        )
+    return lines
+
+
+def _state(verdict: Verdict) -> str:
+    """The state, in bold where it passed."""
+    return _MARKS.get(verdict.state, verdict.state)
+
+
+def _missing(verdict: Verdict) -> str:
+    """Seeds that have no figure yet."""
+    if not verdict.missing or verdict.state == UNMEASURED:
+        return ""
+    return " Not measured yet: " + ", ".join(f"{arm} seed {seed}" for arm, seed in verdict.missing) + "."
+
+
+def _anchor(name: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
+
+
+def _is(path: Path, text: str) -> bool:
+    """Whether a file holds this text."""
+    return path.is_file() and path.read_text("utf-8") == text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or check them."""
+    parser = argparse.ArgumentParser(description="Generate the pages of the results from the ledger.")
+    parser.add_argument("--check", action="store_true", help="fail where they are stale, and write nothing")
+    if not parser.parse_args(arguments).check:
+        for path in write():
+            print(path)
+        return 0
+    wrong = stale()
+    for path in wrong:
+        print(f"{path} is stale: python -m trainers.baseline_pages", file=sys.stderr)
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
