@@ -144,6 +144,18 @@ def words(seed, index, counts, channels, rows):
 
 
 @kernel
+def symbols(seed, index, counts, kinds, rows):
+    """Random symbols from 1 to `kinds` for the first `counts[b]` of `rows` places, int8 `[batch, rows]`, 0 after."""
+    out = np.zeros((len(counts), rows), np.int8)
+    stream = np.empty(1, np.uint64)
+    for b in range(len(counts)):
+        _start(stream, seed, index[b], DATA)
+        for i in range(counts[b]):
+            out[b, i] = 1 + _below(stream, kinds)
+    return out
+
+
+@kernel
 def distinct_pairs(seed, index, sizes, counts, rows):
     """Pairs (u, v), u != v, of nodes of each sample, int64 `[rows, batch, 2]`; -1 past `counts[b]`."""
     out = np.full((rows, len(sizes), 2), -1, np.int64)

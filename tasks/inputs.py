@@ -83,6 +83,20 @@ class Inputs:
             raise self.fail(name, "zeros and ones", f"values from {array.min()} to {array.max()}")
         return array.astype(np.bool_)
 
+    def classes(self, name: str, shape: Sequence[int | str], classes: int) -> Array:
+        """A categorical probe as int8, from classes or from one-hot rows with a last axis of `classes`."""
+        array = self.array(name)
+        if array.ndim == len(shape) + 1:
+            hot = self.masks(name, (*shape, classes))
+            if not (hot.sum(-1) == 1).all():
+                raise self.fail(name, "one-hot rows", f"rows with {sorted(set(hot.sum(-1).ravel().tolist()))} ones")
+            return hot.argmax(-1).astype(np.int8)
+        array = self.shaped(name, shape)
+        if not np.isin(array, np.arange(classes)).all():
+            span = f"values from {array.min()} to {array.max()}" if array.size else "none"
+            raise self.fail(name, f"whole numbers from 0 to {classes - 1}", span)
+        return array.astype(np.int8)
+
     def node(self, name: str, sizes: Array, nodes: int) -> Array:
         """A node mask_one probe as int64 `[batch]`, from indices `[batch]` or one-hot rows `[batch, nodes]`."""
         array = self.array(name)

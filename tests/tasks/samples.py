@@ -8,7 +8,7 @@ from torch import Tensor
 from tasks.batch import Batch
 from tasks.spec import Location, Probe, Stage, Type
 
-SMALL_SIZES = {"associative_recall": [2, 3, 5], "disjoint_set": [2, 3, 7]}
+SMALL_SIZES = {"associative_recall": [2, 3, 5], "disjoint_set": [2, 3, 7], "duplicate": [2, 5, 8]}
 
 
 def sizes_of(name: str) -> list[int]:

@@ -15,7 +15,17 @@ import tasks
 from tasks.spec import Location, Stage, Type
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 
-NAMES = ["associative_recall", "bellman_ford", "bfs", "copy", "disjoint_set", "insertion_sort", "repeat_copy"]
+NAMES = [
+    "associative_recall",
+    "bellman_ford",
+    "bfs",
+    "copy",
+    "disjoint_set",
+    "duplicate",
+    "insertion_sort",
+    "repeat_copy",
+    "reverse",
+]
 SPARSE = ["bellman_ford", "bfs"]
 CONFIGS = Path(__file__).parent.parent.parent / "configs" / "task"
 
@@ -73,6 +83,7 @@ def test_shapes_and_dtypes_follow_the_spec(name: str) -> None:
         Type.SCALAR: {torch.float32},
         Type.MASK: {torch.bool, torch.int8},
         Type.MASK_ONE: {torch.int32},
+        Type.CATEGORICAL: {torch.int8},
         Type.POINTER: {torch.int32},
         Type.PERMUTATION_POINTER: {torch.int32},
     }
@@ -109,7 +120,8 @@ def test_padding_is_zero_and_unscored(name: str) -> None:
             assert not value[late].any(), f"{probe.name} past the end"
         if probe.location is Location.NODE and probe.type is not Type.MASK_ONE:
             padding = value[:, outside] if time_first else value[outside]
-            assert (padding == (-1 if value.dtype == torch.int8 else 0)).all(), probe.name
+            unscored = value.dtype == torch.int8 and probe.stage is not Stage.INPUT
+            assert (padding == (-1 if unscored else 0)).all(), probe.name
         if probe.location is Location.EDGE:
             assert not value[outside].any(), probe.name
             assert not value.transpose(1, 2)[outside].any(), probe.name
@@ -155,7 +167,8 @@ def test_errors_of_sample_name_what_came_and_the_near_matches(name: str) -> None
 def test_errors_of_execute_name_the_input(name: str) -> None:
     task = tasks.create(name)
     inputs = dict(task.sample(size=5, batch_size=2).inputs)
-    target = {"bfs": "A", "bellman_ford": "A", "insertion_sort": "key", "disjoint_set": "priority"}.get(name, "bits")
+    targets = {"bfs": "A", "bellman_ford": "A", "insertion_sort": "key", "disjoint_set": "priority"}
+    target = (targets | {"reverse": "symbols", "duplicate": "symbols"}).get(name, "bits")
     with pytest.raises(ValueError, match=f"needs the inputs.*{target}"):
         task.execute({key: value for key, value in inputs.items() if key != target})
     with pytest.raises(ValueError, match=f"no input '{target}s'; did you mean .*{target}"):

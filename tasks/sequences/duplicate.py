@@ -1,0 +1,40 @@
+"""Writing a sequence of symbols twice (Freivalds, Ozoliņš and Šostaks, Neural Shuffle-Exchange Networks, 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.registry import register
+from tasks.sequences.sequence_task import inside
+from tasks.sequences.symbol_task import BIBTEX, SymbolConfig, SymbolTask
+
+Array = NDArray[Any]
+
+
+@register("duplicate", config=SymbolConfig, paper="Freivalds et al., NeurIPS 2019", year=2019, bibtex=BIBTEX)
+class Duplicate(SymbolTask):
+    """Duplicate: write the symbols of the first half twice, over all nodes.
+
+    A sample of size n has n nodes, floor(n / 2) symbols and blanks. Of size 7:
+
+        node          0   1   2   3   4   5   6
+        symbols       3  11   8   .   .   .   .
+        duplicated    3  11   8   3  11   8   -      (- is -1: no answer is due)
+    """
+
+    min_size = 2
+    answer = "duplicated"
+
+    def __init__(self, config: SymbolConfig) -> None:
+        super().__init__(config)
+        self.spec = self._make_spec("duplicate")
+
+    def _given(self, size: Array) -> Array:
+        return size // 2
+
+    def _source(self, size: Array, nodes: int) -> Array:
+        half = self._given(size)
+        return np.where(inside(2 * half, nodes), np.arange(nodes) % half[:, None], -1)
