@@ -106,7 +106,12 @@ def _term(probe: Probe, target: Tensor, alive: Tensor | None, topology: Topology
 
 
 def entry_losses(
-    probe: Probe, logits: Float[Tensor, "*logits"], target: Shaped[Tensor, "*target"], topology: Topology
+    probe: Probe,
+    logits: Float[Tensor, "*logits"],
+    target: Shaped[Tensor, "*target"],
+    topology: Topology,
+    *,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, "*target"]:
     """The loss of every entry of a probe, without any step axis.
 
@@ -115,6 +120,7 @@ def entry_losses(
         logits: in the form that its decoder gives; log-probabilities for pointers and mask_one.
         target: compact values; entries below 0 give a number that means nothing.
         topology: of the batch.
+        label_smoothing: share of a class's target that is spread evenly over the other classes.
     """
     if probe.type is Type.SCALAR:
         return (logits - target) ** 2
@@ -122,7 +128,12 @@ def entry_losses(
         return F.binary_cross_entropy_with_logits(logits, (target > 0).to(logits.dtype), reduction="none")
     index = target.clamp_min(0).long()
     if probe.type is Type.CATEGORICAL:
-        return -logits.log_softmax(-1).gather(-1, index[..., None]).squeeze(-1)
+        nats = -logits.log_softmax(-1)
+        right = nats.gather(-1, index[..., None]).squeeze(-1)
+        if not label_smoothing:
+            return right
+        others = (nats.sum(-1) - right) / (probe.classes - 1)
+        return torch.lerp(right, others, label_smoothing)
     if probe.location is Location.EDGE:
         return -logits.gather(-1, index[..., None]).squeeze(-1)
     if probe.is_pointer and probe.location is Location.NODE:
@@ -130,21 +141,23 @@ def entry_losses(
     return -topology.gather(logits, index)
 
 
-def term_sum(term: Term, logits: Float[Tensor, "*logits"], topology: Topology) -> Float[Tensor, ""]:
-    """Sum of a term's losses over its scored entries.
+def term_sum(
+    term: Term, logits: Float[Tensor, "*logits"], topology: Topology, *, label_smoothing: float = 0.0
+) -> Float[Tensor, ""]:
+    """Sum of a term's losses, see `entry_losses`, over its scored entries.
 
     Steps that were not predicted, because the model stopped before the trajectory's end, add nothing.
     """
     logits = _precise(logits)
     if not term.timed:
-        losses = entry_losses(term.probe, logits, term.target, topology)
+        losses = entry_losses(term.probe, logits, term.target, topology, label_smoothing=label_smoothing)
         return torch.where(term.valid, losses, 0.0).sum()
     steps = min(logits.shape[0], term.target.shape[0])
     target, valid = term.target[:steps], term.valid[:steps]
     if steps == 0:
         return logits.new_zeros(())
     if term.probe.type in (Type.SCALAR, Type.MASK, Type.CATEGORICAL) or term.probe.location is Location.EDGE:
-        losses = entry_losses(term.probe, logits[:steps], target, topology)
+        losses = entry_losses(term.probe, logits[:steps], target, topology, label_smoothing=label_smoothing)
     else:
         rows = zip(logits[:steps].unbind(0), target.unbind(0), strict=True)
         losses = torch.stack([entry_losses(term.probe, row, value, topology) for row, value in rows])
@@ -191,6 +204,7 @@ class Supervised(Objective):
         penalty_weights: Mapping[str, float] | None = None,
         frames: int | None = None,
         per: str = "entry",
+        label_smoothing: float = 0.0,
     ) -> None:
         """Choose weights.
 
@@ -200,12 +214,14 @@ class Supervised(Objective):
             frames: steps that the model takes, if that is a fixed number; hints are then not predicted.
             per: what a term's sum is divided by: the number of its scored entries ("entry", as in CLRS), or that of
                 samples ("sample", the cost of a sequence in Graves et al., 2014).
+            label_smoothing: share of a class's target that is spread evenly over the other classes.
         """
         super().__init__()
         self.hint_weight = hint_weight
         self.penalty_weights = dict(penalty_weights or {})
         self.frames = frames
         self.per_sample = per == "sample"
+        self.label_smoothing = label_smoothing
 
     def _terms(self, batch: Batch, topology: Topology) -> list[Term]:
         hints = hint_terms(batch, topology) if self.hint_weight and self.frames is None else []
@@ -233,7 +249,7 @@ class Supervised(Objective):
                 closed, head = cyclic(term.target, topology)
                 sums[name + HEAD] = -topology.gather(_precise(outputs[name + HEAD]), head).sum()
                 term = term._replace(target=closed)
-            sums[name] = term_sum(term, logits, topology)
+            sums[name] = term_sum(term, logits, topology, label_smoothing=self.label_smoothing)
         for name, value in prediction.penalties.items():
             sums[PENALTY + name] = value.sum()
         return sums

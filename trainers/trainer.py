@@ -88,6 +88,7 @@ class Trainer:
             penalty_weights=self.config.penalty_weights,
             frames=steps if isinstance(steps, int) else None,
             per=self.config.loss_per,
+            label_smoothing=self.config.label_smoothing,
         )
         self.objective.to(next(self.model.parameters()))
         self.training = TrainingStep(model, self.objective, self.config, seed=seed, processes=self.processes)

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.canonical import CANONICAL, SPLITS
 from tasks.registry import near, option
 
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "rmsprop_graves", "sgd")
+OPTIMIZERS = ("adam", "adamw", "radam", "rmsprop", "rmsprop_graves", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
@@ -39,21 +39,22 @@ class TrainerConfig:
     layout: str = option("dense", "layout of training batches: dense or sparse")
     task_mix: str = option("cycle", "order of several tasks: cycle by step, or draw one each step")
 
-    optimizer: str = option("adam", "adam, adamw, rmsprop, rmsprop_graves (centred, as in Graves 2013) or sgd")
+    optimizer: str = option("adam", "adam, adamw, radam, rmsprop, rmsprop_graves (centred, as in Graves 2013) or sgd")
     lr: float = option(1e-3, "learning rate at its highest")
     schedule: str = option("constant", "learning rate after the warm-up: constant, linear or cosine decay")
     warmup_steps: int = option(0, "steps over which the learning rate rises linearly from 0")
     final_lr_ratio: float = option(0.0, "where linear and cosine decay end, as a share of lr")
-    beta1: float = option(0.9, "first-moment decay of adam and adamw")
-    beta2: float = option(0.999, "second-moment decay of adam and adamw")
+    beta1: float = option(0.9, "first-moment decay of adam, adamw and radam")
+    beta2: float = option(0.999, "second-moment decay of adam, adamw and radam")
     momentum: float = option(0.0, "momentum of rmsprop, rmsprop_graves and sgd")
     alpha: float = option(0.95, "squared-gradient decay of rmsprop and rmsprop_graves")
     eps: float = option(0.0, "the optimiser's epsilon; 0 is its own default (1e-4 for rmsprop_graves)")
-    weight_decay: float = option(0.0, "decoupled in adamw, L2 in the others")
+    weight_decay: float = option(0.0, "decoupled in adamw and radam, L2 in the others")
     clip_norm: float = option(1.0, "largest norm of the whole gradient; 0 does not clip")
     clip_value: float = option(0.0, "largest absolute value of a gradient component; 0 does not clip")
     loss_per: str = option("entry", "what a probe's loss is averaged over: entry (CLRS), or sample (Graves, 2014)")
     hint_weight: float = option(1.0, "weight of the hint losses next to the output losses")
+    label_smoothing: float = option(0.0, "share of a class's target that is spread evenly over the other classes")
     penalty_weights: dict[str, float] = option({}, "weights of the processor's penalties by name; 1 if not named")
 
     device: str = option("auto", "auto (a GPU if there is one), cpu or cuda")
@@ -104,6 +105,8 @@ class TrainerConfig:
                      "clip_value", "threads", "prefetch", "val_every", "checkpoint_every", "time_limit"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"trainer.{name} must not be negative, not {getattr(self, name)}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"trainer.label_smoothing must be from 0 to below 1, not {self.label_smoothing}")
         if not self.sizes:
             raise ValueError("trainer.sizes must hold at least one training size")
         self._check_canonical()

@@ -241,3 +241,16 @@ def test_cost_per_sample_divides_the_same_sums_by_samples() -> None:
     assert by_sample.counts(batch)["copied"] == 3 < by_entry.counts(batch)["copied"]
     prediction = model(batch)
     assert torch.equal(by_sample(batch, prediction)["copied"], by_entry(batch, prediction)["copied"])
+
+
+def test_label_smoothing_is_the_cross_entropy_to_a_spread_target() -> None:
+    task = tasks.create("reverse", symbols=3)
+    batch = task.sample(batch_size=2, size=5)
+    logits = torch.randn(2, 5, 4)
+    spread = torch.full((2, 5, 4), 0.3 / 3).scatter(2, batch.outputs["reversed"].long()[..., None], 0.7)
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), spread.flatten(0, 1), reduction="sum")
+    model = Reasoner(task.spec, zoo.create("deep_sets", hidden_size=8))
+    prediction = model(batch)._replace(outputs={"reversed": logits})
+    found = Supervised(label_smoothing=0.3)(batch, prediction)["reversed"]
+    torch.testing.assert_close(found, expected)
+    assert not torch.isclose(found, Supervised()(batch, prediction)["reversed"])

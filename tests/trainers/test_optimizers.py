@@ -59,6 +59,18 @@ def test_options_reach_the_optimizer() -> None:
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.1, (0.5, 0.6), 1e-3, 0.2)
 
 
+def test_radam_decays_weights_apart_from_the_gradient() -> None:
+    parameter = nn.Parameter(torch.tensor([2.0]))
+    config = TrainerConfig(optimizer="radam", lr=0.1, weight_decay=0.5, beta1=0.7, beta2=0.8, eps=1e-5)
+    optimizer = make_optimizer([parameter], config, torch.device("cpu"))
+    group = optimizer.param_groups[0]
+    assert isinstance(optimizer, torch.optim.RAdam)
+    assert (group["lr"], group["betas"], group["eps"]) == (0.1, (0.7, 0.8), 1e-5)
+    parameter.grad = torch.zeros(1)
+    optimizer.step()
+    assert parameter.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5))
+
+
 def rates(**options: object) -> list[float]:
     config = TrainerConfig(lr=1.0, max_steps=100, **options)  # type: ignore[arg-type]
     return [learning_rate(config, step) for step in range(100)]
@@ -91,6 +103,7 @@ def test_half_way_linear_and_cosine_meet_and_cosine_is_flatter_at_the_ends() -> 
         ({"schedule": "cosin"}, "cosine"),
         ({"batch_size": 0}, "at least 1"),
         ({"lr": -1.0}, "negative"),
+        ({"label_smoothing": 1.0}, "below 1"),
         ({"sizes": ()}, "at least one"),
         ({"layout": "spars"}, "sparse"),
     ],
