@@ -6,11 +6,14 @@ compute; a chunk of one does not leave the cache between operators.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
+
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
 # Elements of a chunk: 1 MiB of float32, which leaves room in a second-level cache.
 CHUNK = 2**18

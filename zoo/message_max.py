@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zoo.chunks import chunks, cut, mapped, transposed
+from zoo.chunks import HAS_NUMBA, chunks, cut, mapped, transposed
 
 
 def message_max(
@@ -118,7 +118,7 @@ class _MessageMax(torch.autograd.Function):
         to_edges = torch.empty_like(edges) if ctx.needs_input_grad[2] else None
         rows = transposed(weight)
         to_rows = None if rows is None else torch.zeros_like(rows)
-        to_layers = [torch.zeros_like(layer) for layer in layers]
+        to_layers = [layer.new_zeros(layer.shape) for layer in layers]
         kept = len(layers) // 2 + 2
         for number, part in enumerate(chunks(*receivers.shape)):
             b, r = part
@@ -127,8 +127,13 @@ class _MessageMax(torch.autograd.Function):
             exists = cut(mask, part)
             if exists is not None:
                 share.masked_fill_(~exists.any(1)[..., None], 0.0)
-            d = torch.where(won, share.unsqueeze(1), 0.0)
-            for k in range(len(layers) - 2, -1, -2):
+            top = len(layers)
+            if layers and HAS_NUMBA:
+                top -= 2
+                d = _last_layer_backward(won, share, xs[-1], layers[top], to_layers[top], to_layers[top + 1])
+            else:
+                d = torch.where(won, share.unsqueeze(1), 0.0)
+            for k in range(top - 2, -1, -2):
                 x, flat = xs[k // 2], d.flatten(0, 2)
                 to_layers[k].addmm_(flat.T, x.flatten(0, 2))
                 to_layers[k + 1] += flat.sum(0)
@@ -141,6 +146,18 @@ class _MessageMax(torch.autograd.Function):
                 if to_edges is not None:
                     to_edges[b, :, r] = F.linear(d, rows)
         return to_senders, to_receivers, to_edges, None if to_rows is None else to_rows.T, None, None, *to_layers
+
+
+def _last_layer_backward(
+    won: Tensor, share: Tensor, x: Tensor, weight: Tensor, to_weight: Tensor, to_bias: Tensor
+) -> Tensor:
+    """Gradient of what went into the last layer's ReLU; those of weight and bias are added to theirs."""
+    from zoo.message_max_kernels import last_layer_backward
+
+    d = torch.empty_like(x, memory_format=torch.contiguous_format)
+    arrays = (won, share, x, weight.detach(), d, to_weight, to_bias)
+    last_layer_backward(*(array.contiguous().numpy() for array in arrays))
+    return d
 
 
 def _differentiable(

@@ -32,10 +32,12 @@ def leaves(given: list[Any]) -> list[Tensor]:
     return [given[0], given[1], *(given[2] or ()), *given[3]]
 
 
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "products"])
 @pytest.mark.parametrize("chunk", [2**18, 400, 50, 1], ids=lambda chunk: f"chunk={chunk}")
-def test_values_and_derivatives(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_and_derivatives(chunk: int, kernels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole batches, some graphs, some receivers, one receiver at a time."""
     monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr("zoo.message_max.HAS_NUMBA", kernels)
     tied = 0
     for layers, masked, channels, ties in itertools.product((0, 1, 3), (False, True), (0, 3), (False, True)):
         given = arguments(5, 7, 4, channels=channels, layers=layers, masked=masked, ties=ties)

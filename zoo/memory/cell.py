@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,10 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from zoo.chunks import HAS_NUMBA
 from zoo.recording import Kind, Record, Track
 from zoo.topology.base import trailing
-
-HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
 State = Any
 """A `NamedTuple` of tensors (or of such tuples), batch leading."""

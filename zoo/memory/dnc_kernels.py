@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.memory.kernel import kernel
+from zoo.kernel import kernel
 
 
 class Numbers(NamedTuple):

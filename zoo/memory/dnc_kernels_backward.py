@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.memory.dnc_kernels import Numbers
-from zoo.memory.kernel import kernel
+from zoo.kernel import kernel
 
 
 class Gradients(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.memory.kernel import kernel
+from zoo.kernel import kernel
 from zoo.memory.ntm_kernels import Numbers
 
 

@@ -1,4 +1,4 @@
-"""The decorator of the memories' numba kernels."""
+"""The decorator of the numba kernels."""
 
 from __future__ import annotations
 
