@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zoo.memory.dnc_kernels import Numbers
 from zoo.kernel import kernel
+from zoo.memory.dnc_kernels import Numbers
 
 
 class Gradients(NamedTuple):
