@@ -123,14 +123,14 @@ def _page(verdicts: Sequence[Verdict], results: Path) -> str:
         "sample standard deviation, with every seed beside them; a seed that diverged counts as missed. How each "
         "published figure was verified stands behind it; one recalled from memory is never a criterion.",
         "",
-        "| row | state | seeds | minutes a seed | what is missed |",
+        "| row | state | seeds | processor minutes a seed, median | what is missed |",
         "| --- | --- | --- | --- | --- |",
     ]
     for verdict in verdicts:
         row = verdict.baseline
         wanted = len(row.arms) * row.seeds
         counted = ledger.current(row, results).values()
-        minutes = [entry.values["seconds"] / 60 for entry in counted if entry.state == FINISHED]
+        minutes = [entry.values["cpu_seconds"] / 60 for entry in counted if entry.state == FINISHED]
         took = f"{statistics.median(minutes):.1f}" if minutes else ""
         link = f"[`{row.name}`](#{_anchor(row.name)})"
         done = f"{wanted - len(verdict.missing)} of {wanted}"
@@ -164,14 +164,14 @@ def _section(verdict: Verdict, results: Path) -> list[str]:
 def _entries(entries: Sequence[Entry], counted: Mapping[tuple[str, int], Entry]) -> list[str]:
     """Where each figure is from."""
     lines = [
-        "| arm | seed | attempt | state | steps | best at | minutes | commit | torch | device |",
+        "| arm | seed | attempt | state | steps | best at | minutes (of the processor) | commit | torch | device |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for entry in entries:
         values: Mapping[str, Any] = entry.values
         counts = counted.get((entry.arm, entry.seed)) is not None and counted[entry.arm, entry.seed].path == entry.path
         state = entry.state if counts else f"{entry.state}, not counted (another recipe, or run again)"
-        minutes = f"{values['seconds'] / 60:.1f}" if "seconds" in values else ""
+        minutes = f"{values['seconds'] / 60:.1f} ({values['cpu_seconds'] / 60:.1f})" if "seconds" in values else ""
         commit = f"{str(values['commit'])[:8]}{' and changes' if values['dirty'] else ''}"
         cells = (
             entry.arm, entry.seed, entry.attempt, state, values.get("steps", ""), values.get("best_step", ""), minutes,

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parser(words).parse_args(words)
+        options = _parse(words)
         if options.load:
             from trainers.loading import load
 
@@ -171,6 +171,17 @@ def _add_reproduce(add: Callable[..., _Parser]) -> None:
     reproduce.add_argument("--pretrained", action="store_true", help="score the shipped weights instead of training")
     reproduce.add_argument("--ship", action="store_true", help="put weights that passed into zoo/pretrained")
     reproduce.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options; `KEY=VALUE` words may stand anywhere after `train` and `reproduce`."""
+    parser = _parser(words)
+    options, rest = parser.parse_known_args(words)
+    words_of = getattr(options, "overrides", getattr(options, "names", None))
+    if words_of is None or any("=" not in word or word.startswith("-") for word in rest):
+        return parser.parse_args(words) if rest else options
+    words_of += rest
+    return options
 
 
 def _check_command(words: Sequence[str], choices: Sequence[str]) -> None:

@@ -1,4 +1,7 @@
-"""What rows cost: minutes as measured where the ledger has them, guessed where it does not."""
+"""What rows cost: minutes as measured where the ledger has them, guessed where it does not.
+
+On a CPU these are minutes of processor time over the threads used: what a machine with nothing else to do takes.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def seed_minutes(
         The median over measured seeds, or the row's guess; and whether it was measured.
     """
     found = [
-        entry.values["seconds"] / 60
+        (entry.values["cpu_seconds"] / entry.values["threads"] if device == CPU else entry.values["seconds"]) / 60
         for entry in ledger.entries(baseline, results)
         if entry.arm == arm
         and entry.state == ledger.FINISHED
