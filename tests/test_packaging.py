@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 REQUIRED = [Requirement(text) for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
 LINES = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and line[0] != "#"]
+EXTRAS = {"dashboard": {"wandb-workspaces"}, "ray": {"ray"}}
 PINS = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in LINES)}
 
 
@@ -48,13 +49,14 @@ def test_every_third_party_import_is_declared() -> None:
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(str(node.module).split(".")[0])
-    distributions = {"hydra": "hydra-core", "yaml": "pyyaml"}
+    distributions = {"hydra": "hydra-core", "yaml": "pyyaml", "PIL": "pillow", "wandb_workspaces": "wandb-workspaces"}
     needed = {distributions.get(name, name) for name in imported - ours - sys.stdlib_module_names}
-    assert (
-        {"torch", "jaxtyping"}
-        <= needed
-        <= {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
-    )
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    assert {"torch", "jaxtyping"} <= needed
+    # Imported where they are used, with an error that names the extra.
+    extras = {name: {Requirement(text).name for text in PROJECT["optional-dependencies"][name]} for name in EXTRAS}
+    assert extras == EXTRAS
+    assert needed - declared == set().union(*EXTRAS.values())
 
 
 def test_citation_agrees_with_the_distribution() -> None:

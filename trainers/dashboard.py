@@ -179,12 +179,11 @@ def _markdown(path: str | None) -> str:
 def _save(made: Any) -> str:
     """Save as a new view; its address."""
     import wandb
-    from requests.exceptions import RequestException
 
     try:
         made.entity = made.entity or wandb.Api().default_entity
         made.save()
-    except (wandb.Error, RequestException, ValueError, TypeError) as error:
+    except (wandb.Error, OSError, ValueError, TypeError) as error:
         raise UsageError.of(
             error, where="W&B did not save the workspace", remedy="log in with `wandb login`; --entity and --project"
         ) from error

@@ -7,10 +7,13 @@ more after an interruption does what is left. Imports neither torch nor Ray.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from trainers.interruption import Stop
@@ -28,8 +31,8 @@ class Job:
 
     Attributes:
         name: unique among those launched together.
-        function: called with the arguments. For Ray both travel by pickle: a function of a module, plain data. It
-            reports an expected failure by what it returns; what it raises ends the launch.
+        function: called with the arguments. For Ray it is a function of a module, found there by its name, and the
+            arguments are plain data. It reports an expected failure by what it returns; what it raises ends the launch.
         arguments: of the function.
         gpu: whether it computes on a GPU where there is one; Ray then gives it one to itself.
     """
@@ -75,7 +78,7 @@ def launch(jobs: Sequence[Job], launcher: str = SEQUENTIAL, *, on_end: OnEnd | N
 
     Raises:
         UsageError: an unknown launcher, or Ray without being installed.
-        ValueError: two jobs of one name.
+        ValueError: two jobs of one name, or, under Ray, a function that no module has.
         Exception: what a job raised first; under Ray once the others have ended.
     """
     names = [job.name for job in jobs]
@@ -112,7 +115,11 @@ def _ray(jobs: Sequence[Job], on_end: OnEnd) -> Launched:
     began_here = not ray.is_initialized()
     if began_here:
         try:
-            ray.init(include_dashboard=False, logging_level=logging.WARNING)
+            ray.init(
+                include_dashboard=False,
+                logging_level=logging.WARNING,
+                runtime_env={"worker_process_setup_hook": _heed_interrupts},
+            )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError.of(error, where="Ray", remedy="RAY_ADDRESS names a running cluster") from error
     values: dict[str, Any] = {}
@@ -123,7 +130,7 @@ def _ray(jobs: Sequence[Job], on_end: OnEnd) -> Launched:
         here, files = os.getcwd(), loaded()
         waiting = {
             remote.options(name=job.name, num_cpus=1, num_gpus=int(gpus and job.gpu)).remote(
-                job.function, job.arguments, here, files
+                _address(job.function), job.arguments, here, files
             ): job
             for job in jobs
         }
@@ -146,15 +153,29 @@ def _ray(jobs: Sequence[Job], on_end: OnEnd) -> Launched:
                     stopped = True
                     for reference in waiting:
                         ray.cancel(reference, force=False)
-        if failures:
-            raise getattr(failures[0], "cause", None) or failures[0]
+        for failure in failures:  # the failure's own text has the traceback from over there
+            raise getattr(failure, "cause", None) or failure from failure
         return Launched(values, 0 if stop.signal is None else 128 + stop.signal)
     finally:
         if began_here:
             ray.shutdown()
 
 
-def _work(function: Callable[..., Any], arguments: tuple[Any, ...], folder: str, files: Sequence[str]) -> Any:
+def _address(function: Callable[..., Any]) -> tuple[str, str]:
+    """Where a function is found by name."""
+    module, name = function.__module__, function.__qualname__
+    if module == "__main__" or "<" in name:
+        raise ValueError(f"Ray cannot find {name} of {module} by name; a job's function must be one of a module's")
+    return module, name
+
+
+def _heed_interrupts() -> None:
+    """Undo that SIGINT is ignored in all that a shell's script starts in the background; Ray stops jobs by it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _work(address: tuple[str, str], arguments: tuple[Any, ...], folder: str, files: Sequence[str]) -> Any:
     """A job, on the machine that Ray chose; Ray interrupts the main thread to stop it, as Ctrl-C would."""
     if not os.path.isdir(folder):
         raise UsageError(
@@ -164,4 +185,5 @@ def _work(function: Callable[..., Any], arguments: tuple[Any, ...], folder: str,
     os.chdir(folder)
     for path in files:
         load(path)
-    return function(*arguments)
+    module, name = address
+    return attrgetter(name)(importlib.import_module(module))(*arguments)
