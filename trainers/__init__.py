@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from trainers.data import stream_seed
     from trainers.diagnosis import NonFiniteError
     from trainers.evaluation import Cell, Evaluation, evaluate
+    from trainers.inspection.model import Inspection, inspect_model
+    from trainers.inspection.run import inspect_run
     from trainers.interruption import Interrupted
     from trainers.losses import Objective, Supervised
     from trainers.reporting import Logger, NullLogger, Progress
@@ -20,6 +22,7 @@ _HOME = {
     "Cell": "evaluation",
     "CheckpointError": "checkpoint",
     "Evaluation": "evaluation",
+    "Inspection": "inspection.model",
     "Interrupted": "interruption",
     "Logger": "reporting",
     "NonFiniteError": "diagnosis",
@@ -30,6 +33,8 @@ _HOME = {
     "Trainer": "trainer",
     "TrainerConfig": "trainer_config",
     "evaluate": "evaluation",
+    "inspect_model": "inspection.model",
+    "inspect_run": "inspection.run",
     "stream_seed": "data",
 }
 
@@ -37,6 +42,7 @@ __all__ = [
     "Cell",
     "CheckpointError",
     "Evaluation",
+    "Inspection",
     "Interrupted",
     "Logger",
     "NonFiniteError",
@@ -47,6 +53,8 @@ __all__ = [
     "Trainer",
     "TrainerConfig",
     "evaluate",
+    "inspect_model",
+    "inspect_run",
     "stream_seed",
 ]
 

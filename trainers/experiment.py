@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.task import Task
-from trainers import checkpoint, runs
+from trainers import checkpoint, ladder, runs
 from trainers.build import Built, build, identity
 from trainers.checkpoint import CheckpointError
+from trainers.data import stream_seed
 from trainers.display import ProgressDisplay, Row, number
 from trainers.distributed import Processes, pick_device
 from trainers.evaluation import Cell, Evaluation
 from trainers.figures import Line, Panel, size_figure
+from trainers.inspection.model import can_inspect, inspect_model
 from trainers.logger import make_logger
-from trainers.pictures import draw
 from trainers.reporting import Logger, NullLogger
 from trainers.run_config import Config
 from trainers.trainer import Trainer
@@ -269,7 +270,8 @@ def _log(
     control: Evaluation | None,
     figure: Path,
 ) -> None:
-    """Tables and pictures, for the logger; scores and weights it has from the trainer."""
+    """Curves over sizes, tables and pictures, for the logger; scores and weights it has from the trainer."""
+    logger.curve(ladder.AXIS, ladder.points(evaluation))
     if control is not None:
         rows = [[config.processor.name, *row] for row in evaluation.rows()]
         rows += [[control_name(config), *row] for row in control.rows()]
@@ -280,10 +282,21 @@ def _log(
 
 
 def pictures(config: Config, model: Reasoner, tasks: Sequence[Task], folder: Path) -> dict[str, Path]:
-    """Pictures of one held-out sample of each task at the largest training size."""
+    """Memory and pointers on the first scored sample of each task at the largest training size; see `zoo inspect`."""
     found: dict[str, Path] = {}
     for task in tasks:
-        title = f"{config.processor.name} on {task.name}"
-        size = max(config.trainer.sizes)
-        found |= draw(model, task, folder / "pictures", size=size, title=title, seed=config.settings.seed)
+        if not can_inspect(model, task):
+            continue
+        size, several = max(config.trainer.sizes), f"{task.name}/" if len(tasks) > 1 else ""
+        inspection = inspect_model(
+            model,
+            task,
+            folder / "pictures" / several,
+            size=size,
+            seed=stream_seed(0, "test"),
+            distribution=next(iter(config.trainer.eval_distributions), None),
+            title=f"{config.processor.name} on {task.name}, n = {size}",
+            only=("weightings", "pointers"),
+        )
+        found |= {f"pictures/{several}{name}": path for name, path in inspection.figures.items()}
     return found
