@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from trainers.inspection.run import inspect_run
     from trainers.interruption import Interrupted
     from trainers.losses import Objective, Supervised
+    from trainers.report import write_report
     from trainers.reporting import Logger, NullLogger, Progress
     from trainers.trainer import Trainer
     from trainers.trainer_config import TrainerConfig
@@ -36,6 +37,7 @@ _HOME = {
     "inspect_model": "inspection.model",
     "inspect_run": "inspection.run",
     "stream_seed": "data",
+    "write_report": "report",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "inspect_model",
     "inspect_run",
     "stream_seed",
+    "write_report",
 ]
 
 

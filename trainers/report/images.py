@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ BYTES = 3_400_000
 """Of all data URIs of a page together."""
 _WIDTHS = (1400, 1100, 850, 650, 480, 360)  # tried from the widest on
 _COLOURS = 256
+_MANY_COLOURS = 2**14
 
 
 class Picture(NamedTuple):
@@ -44,10 +46,16 @@ def embed(folders: Sequence[Path], *, limit: int = BYTES) -> tuple[list[list[Pic
     """
     files = [(position, path) for position, folder in enumerate(folders) for path in find(folder)]
     made: list[tuple[int, Picture]] = []
+    hoped = _WIDTHS[0]
     for width in _WIDTHS:
+        if width > hoped:
+            continue
         made = [(p, each) for p, path in files if (each := _encode(path, folders[p], width)) is not None]
-        if sum(len(each.uri) for _, each in made) <= limit:
+        total = sum(len(each.uri) for _, each in made)
+        if total <= limit:
             break
+        # Bytes go about with the area; a little above that width is tried too.
+        hoped = max(_WIDTHS[-1], round(1.1 * width * math.sqrt(limit / total)))
     chosen: list[list[Picture]] = [[] for _ in folders]
     spent = 0
     # The first picture of every run before any run's second, should they not all fit.
@@ -73,7 +81,10 @@ def _encode(path: Path, folder: Path, width: int) -> Picture | None:
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     written = io.BytesIO()
-    flat.quantize(_COLOURS, dither=Image.Dither.NONE).save(written, format="PNG", optimize=True)
+    # Median cut keeps plots as they are, and takes seconds for a picture of many colours.
+    plain = flat.getcolors(_MANY_COLOURS) is not None
+    method = Image.Quantize.MEDIANCUT if plain else Image.Quantize.FASTOCTREE
+    flat.quantize(_COLOURS, method, dither=Image.Dither.NONE).save(written, format="PNG")
     smallest = min([written.getvalue(), *([raw] if small else [])], key=len)
     uri = "data:image/png;base64," + base64.b64encode(smallest).decode("ascii")
     return Picture(path.relative_to(folder).as_posix(), flat.width, flat.height, uri)

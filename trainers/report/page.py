@@ -108,21 +108,26 @@ def _summary(report: Report) -> str:
 
 
 def _best(report: Report) -> str:
-    """Which series scored highest at the largest size of the first task and distribution; empty for a single one."""
+    """What scored highest at the largest size of the first task and distribution; empty if there is nothing beside."""
     scores = report.scores
-    if len(report.labels) < 2 or not scores.wheres:
+    if not scores.wheres:
         return ""
     where = scores.wheres[0]
-    tried = [(m, scores.values.get(("score", where, m), {})) for m in scores.models if m.steps is None]
-    sizes = [size for _, values in tried for size in values]
-    found = [(value, m) for m, values in tried if sizes and (value := mean(values.get(max(sizes), []))) is not None]
-    if len(found) < 2:
+    found = {model: scores.values.get(("score", where, model), {}) for model in scores.models}
+    size = max((size for values in found.values() for size in values), default=0)
+    means = {model: value for model, values in found.items() if (value := mean(values.get(size, []))) is not None}
+    if len(means) < 2:
         return ""
-    value, model = max(found, key=lambda item: item[0])
-    deviation = spread(scores.values["score", where, model][max(sizes)])
-    shown = f"{value:.3f}" + ("" if deviation is None else f"\u00a0±\u00a0{deviation:.3f}")
-    place = f"n\u00a0=\u00a0{max(sizes)} ({where.task}, {where.distribution})"
-    return f"Best score at {place}: {report.labels[model.series]}, {shown}."
+    model = max(means, key=lambda each: means[each])
+    deviation = spread(found[model][size])
+    shown = f"{means[model]:.3f}" + ("" if deviation is None else f"\u00a0±\u00a0{deviation:.3f}")
+    place = f"n\u00a0=\u00a0{size} ({where.task}, {where.distribution})"
+    return f"Best score at {place}: {_label(report, model)}, {shown}."
+
+
+def _label(report: Report, model: Model) -> str:
+    """Name of a series or of its control."""
+    return report.labels[model.series] + ("" if model.steps is None else f", {tables.control(model)}")
 
 
 def _tiles(report: Report) -> Markup:
@@ -220,7 +225,7 @@ def _size_data(report: Report) -> dict[str, Any]:
     scores = report.scores
     lines = [
         {
-            "label": report.labels[model.series] + ("" if model.steps is None else f", {tables.control(model)}"),
+            "label": _label(report, model),
             "colour": model.series,
             "control": model.steps is not None,
             "trained": _trained(report, model),
