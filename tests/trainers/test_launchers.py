@@ -20,10 +20,10 @@ from trainers import loading
 from trainers.launchers import Job, launch
 from trainers.usage import UsageError
 
-SWEEP = ["processor=deep_sets,lstm", "task=bfs", "seed=0,1", "processor.hidden_size=8", "trainer.batch_size=4"]
+SWEEP = ["processor=deep_sets", "task=bfs", "seed=0,1,2", "processor.hidden_size=8", "trainer.batch_size=4"]
 SWEEP += ["trainer.sizes=[4]", "trainer.distributions=[clrs]", "trainer.eval_distributions=[clrs]", "logger=none"]
-SWEEP += ["trainer.eval_sizes=[4]", "trainer.eval_samples=4", "trainer.val_samples=4", "trainer.val_every=10"]
-SWEEP += ["trainer.checkpoint_every=5", "trainer.threads=1", "trainer.device=cpu", "control.steps=0"]
+SWEEP += ["trainer.eval_sizes=[4]", "trainer.eval_samples=4", "trainer.val_samples=4", "trainer.val_every=200"]
+SWEEP += ["trainer.checkpoint_every=50", "trainer.threads=1", "trainer.device=cpu", "control.steps=0"]
 SECONDS = 240.0  # until a run of a few steps must have got somewhere, whatever else the machine does
 
 
@@ -151,7 +151,7 @@ def test_ray_runs_jobs_and_hands_on_values_and_mistakes(joined: None) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_sweep_on_ray_stopped_killed_and_resumed_ends_like_one_after_another(joined: None) -> None:
-    steps = "trainer.max_steps=400"
+    steps = "trainer.max_steps=800"
     on_ray = zoo("train", "-m", *SWEEP, steps, "runs_dir=shared", "hydra/launcher=ray")
     multirun = until_checkpoints(Path("shared"), 2)
     on_ray.send_signal(signal.SIGTERM)
@@ -159,7 +159,7 @@ def test_a_sweep_on_ray_stopped_killed_and_resumed_ends_like_one_after_another(j
     assert f"zoo train resume={multirun} hydra/launcher=ray" in printed
     assert not list(multirun.glob("*/summary.json")), "stopped at the end of training: more steps are needed"
     before = {path: path.name for path in multirun.glob("*/checkpoints/step-*")}
-    assert any(int(name.rpartition("-")[2]) % 5 for name in before.values()), "no state was saved on being stopped"
+    assert any(int(name.rpartition("-")[2]) % 50 for name in before.values()), "no state was saved on being stopped"
 
     killed = zoo("train", f"resume={multirun}", "hydra/launcher=ray")
     late = time.monotonic() + SECONDS
@@ -171,7 +171,7 @@ def test_a_sweep_on_ray_stopped_killed_and_resumed_ends_like_one_after_another(j
     time.sleep(5)  # until the cluster has ended the orphaned jobs
 
     printed = ended(zoo("train", f"resume={multirun}", "hydra/launcher=ray"), 0)
-    assert printed.count(": finished") == 4 and (multirun / "compare.json").exists()
+    assert printed.count(": finished") == 3 and (multirun / "compare.json").exists()
     ended(zoo("train", "-m", *SWEEP, steps, "runs_dir=alone"), 0)
     [alone] = Path("alone").iterdir()
     assert results(multirun) == results(alone)
