@@ -51,7 +51,7 @@ def page(report: Report, pictures: Sequence[Sequence[Picture]], left_out: int, *
     )
     header = tag(
         "header",
-        tag("div", tag("h1", title), tag("p", _summary(report), class_="lead"), class_="wide"),
+        tag("div", tag("h1", title), tag("p", _summary(report), class_="lead")),
         tag("button", "Theme", type="button", id="theme", class_="button", hidden=True),
         tag("nav", *(tag("a", name, href=f"#{name.lower()}") for name in shown), aria_label="Sections"),
     )
