@@ -44,6 +44,13 @@ def commands(program: str) -> list[list[str]]:
     return [line for line in words if line and line[0] == program]
 
 
+def added(arguments: list[str]) -> tuple[str, ...]:
+    """What makes a call short."""
+    if "train" in arguments:
+        return SMALL
+    return ("--budget", "0.001") if "reproduce" in arguments and len(arguments) == 2 else ()
+
+
 def write_files() -> None:
     """Write the blocks that are files into the working directory."""
     for block in blocks("python"):
@@ -72,7 +79,7 @@ def test_python_blocks_run() -> None:
 def test_zoo_commands_run() -> None:
     """All in one process, as a notebook would call them: importing takes longer than the runs."""
     write_files()
-    calls = [[*arguments, *(SMALL if "train" in arguments else ())] for _, *arguments in commands("zoo")]
+    calls = [[*arguments, *added(arguments)] for _, *arguments in commands("zoo")]
     assert calls
     lines = [
         "from trainers.cli import main",

@@ -31,6 +31,8 @@ _MARKS = {PASSED: "**passed**"}
 _AXES = {"score": "score", "exact": "share of samples exact", "accuracy": "accuracy",
          "wrong_per_graph": "wrong bits a sample", "bits_per_graph": "cross-entropy, bits a sample"}  # fmt: skip
 
+_SHARES = ("score", "exact", "accuracy")
+
 
 def pages(root: Path = ROOT, results: Path | None = None) -> dict[Path, str]:
     """Text of every generated file, by path below `root`; the README with its table replaced."""
@@ -81,10 +83,9 @@ def write(root: Path = ROOT) -> list[Path]:
         elif path in wanted:
             row, stamp = wanted[path]
             panels, trained_to = _panels(row, ledger.current(row, root / "results"))
-            size_figure(
-                panels, root / path, title=row.title, trained_to=trained_to, note="stars: as published",
-                metadata={_STAMP: stamp},
-            )  # fmt: skip
+            note = "stars: as published" if any(line.published for panel in panels for line in panel.lines) else ""
+            place, stamped = root / path, {_STAMP: stamp}
+            size_figure(panels, place, title=row.title, trained_to=trained_to, note=note, metadata=stamped)
         else:
             (root / path).unlink()
     return changed
@@ -194,7 +195,8 @@ def _panels(row: Baseline, counted: Mapping[tuple[str, int], Entry]) -> tuple[li
             lines += _lines(row, counted, arm, colour, (metric, probe, distribution))
         if any(len(line.sizes) > 1 and not line.published for line in lines):
             name = _AXES.get(metric, metric)
-            panels.append(Panel(name if distribution is None else f"{name}, {distribution}", name, lines, False))
+            title = name if distribution is None else f"{name}, {distribution}"
+            panels.append(Panel(title, name, lines, share=metric in _SHARES))
     sizes = row.base.get("trainer.sizes")
     return panels, max(sizes) if sizes else None
 
