@@ -213,15 +213,20 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> Baseline:
-    """A baseline by name.
+    """A baseline by name, or one of your own by the path of its file, which ends in `.yaml`.
 
     Raises:
         UsageError: there is none of that name, or its file is wrong.
     """
-    if name not in names():
+    if name.endswith(".yaml"):
+        path = Path(name)
+        if not path.is_file():
+            raise UsageError(f"no baseline file {name!r}", "give the path of a file like those of configs/baseline")
+    elif name in names():
+        path = BASELINES / f"{name}.yaml"
+    else:
         raise unknown("baseline", name, names(), among="baselines")
-    values = read_yaml(BASELINES / f"{name}.yaml")
-    return schema.check(Baseline, {"name": name, **values}, path=name)
+    return schema.check(Baseline, {"name": path.stem, **read_yaml(path)}, path=path.stem)
 
 
 def check_arm(baseline: Baseline, arm: str) -> str:

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     """One seed to be measured.
 
     Attributes:
-        baseline: name of the row.
+        baseline: name of the row, or path of its file.
         arm: of the row.
         seed: of the arm.
         words: overrides among `FREE`.
@@ -53,7 +53,9 @@ class Asked(NamedTuple):
     @property
     def job_name(self) -> str:
         """Unique among jobs."""
-        return f"{self.baseline}/{self.arm}-s{self.seed}"
+        return (
+            f"{Path(self.baseline).stem if self.baseline.endswith('.yaml') else self.baseline}/{self.arm}-s{self.seed}"
+        )
 
 
 def reproduce(
@@ -72,7 +74,7 @@ def reproduce(
     """Measure what is not measured yet of some rows, and print where they stand.
 
     Args:
-        names: of the rows; all of them, cheapest first, if there are none.
+        names: of the rows, or paths of files of your own; all of the library's, cheapest first, if there are none.
         arm: only this one.
         seed: only this one.
         again: measure what has been measured once more, as further entries.
@@ -89,14 +91,15 @@ def reproduce(
     Raises:
         UsageError: an unknown row, arm or seed, or an override that would change the recipe.
     """
-    rows = [baselines.load(name) for name in names] or order_by_cost(map(baselines.load, baselines.names()), results)
+    known = {name: baselines.load(name) for name in names or baselines.names()}
+    rows = known if names else {row.name: row for row in order_by_cost(known.values(), results)}
     for word in words:
         if not word.partition("=")[0].startswith(FREE):
             raise UsageError(f"{word!r} would change the recipe", f"what may be given: {', '.join(FREE)}")
     deadline = time.time() + 60 * budget if budget else 0.0
     words = (*words, *([f"trainer.device={device}"] if device else []))
     asked = []
-    for row in rows:
+    for name, row in rows.items():
         arms = list(row.arms) if arm is None else [baselines.check_arm(row, arm)]
         seeds = range(row.seeds) if seed is None else [baselines.check_seed(row, seed)]
         counted = ledger.current(row, results)
@@ -104,9 +107,9 @@ def reproduce(
             for number in seeds:
                 entry = counted.get((one, number))
                 if again or entry is None or not entry.over:
-                    asked.append(Asked(row.name, one, number, tuple(words), deadline, results, runs_dir))
+                    asked.append(Asked(name, one, number, tuple(words), deadline, results, runs_dir))
     code = _measure_all(asked, launcher, again=again, deadline=deadline) if asked else 0
-    for row in rows:
+    for row in rows.values():
         console().print(verdict_table(judge(row, ledger.current(row, results))))
     return code
 
@@ -118,7 +121,7 @@ def _measure_all(asked: Sequence[Asked], launcher: str, *, again: bool, deadline
 
     def ended(job: Job, code: int) -> bool:
         codes.append(code)
-        return code == 0
+        return code in (0, TIMEOUT_CODE)  # what does not fit may be followed by what does
 
     done = launch(jobs, launcher, on_end=ended)
     if any(code == TIMEOUT_CODE for code in codes):

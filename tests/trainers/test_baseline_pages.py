@@ -23,7 +23,8 @@ def entry(arm: str, seed: int, wrong: float, **more: Any) -> dict[str, Any]:
     return {
         "baseline": NAME, "arm": arm, "seed": seed, "attempt": 1, "state": "finished", "recipe": row.recipe(arm),
         "commit": "0123456789", "dirty": False, "versions": {"torch": "2"}, "device": "cpu", "steps": 4, "best_step": 2,
-        "seconds": 90.0, "cpu_seconds": 60.0, "scores": cells, "validation": {"samples": [4], "val/wrong_per_graph/copied": [1.0]}, **more,
+        "seconds": 90.0, "cpu_seconds": 60.0,
+        "scores": cells, "validation": {"samples": [4], "val/wrong_per_graph/copied": [1.0]}, **more,
     }  # fmt: skip
 
 

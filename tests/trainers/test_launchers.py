@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import pickle
@@ -16,8 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.trainers.test_reproduce import ROW
 from trainers import loading
 from trainers.launchers import Job, launch
+from trainers.reproduce import reproduce
 from trainers.usage import UsageError
 
 SWEEP = ["processor=deep_sets", "task=bfs", "seed=0,1,2", "processor.hidden_size=8", "trainer.batch_size=4"]
@@ -175,3 +178,17 @@ def test_a_sweep_on_ray_stopped_killed_and_resumed_ends_like_one_after_another(j
     ended(zoo("train", "-m", *SWEEP, steps, "runs_dir=alone"), 0)
     [alone] = Path("alone").iterdir()
     assert results(multirun) == results(alone)
+
+
+@pytest.mark.slow
+def test_seeds_of_a_row_side_by_side_on_ray_are_recorded_as_one_after_another(joined: None, tmp_path: Path) -> None:
+    row = tmp_path / "lstm.somebody2020-copy.yaml"
+    row.write_text(yaml.safe_dump(ROW, sort_keys=False), "utf-8")
+    scores = {}
+    for launcher in ("ray", "sequential"):
+        place = tmp_path / launcher
+        done = reproduce([str(row)], launcher=launcher, results=place, runs_dir=str(place / "runs"))
+        found = {path.name: json.loads(path.read_text("utf-8")) for path in (place / row.stem).glob("*.json")}
+        assert done == 0 and len(found) == 4
+        scores[launcher] = {name: (entry["state"], entry["scores"]) for name, entry in found.items()}
+    assert scores["ray"] == scores["sequential"]

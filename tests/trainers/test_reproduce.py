@@ -170,6 +170,23 @@ def test_what_surely_does_not_fit_a_budget_is_not_begun(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_what_does_not_fit_is_followed_by_what_does(tmp_path: Path) -> None:
+    write_row(ROW | {"minutes": {"cpu": 50, "gpu": 5}})
+    run(tmp_path, arm="two", seed=0)
+    assert run(tmp_path, budget=5.0) == 0
+    assert files(tmp_path) == ["two-s0-1.json", "two-s1-1.json"]
+
+
+def test_a_row_of_ones_own_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "mine.somebody2020-copy.yaml"
+    own.write_text((baselines.BASELINES / f"{NAME}.yaml").read_text("utf-8"), "utf-8")
+    asked = {"results": tmp_path / "results", "runs_dir": str(tmp_path / "runs"), "arm": "one", "seed": 1}
+    assert reproduce.reproduce([str(own)], **asked) == 0
+    assert (tmp_path / "results" / own.stem / "one-s1-1.json").is_file()
+    assert f"{own.stem}: incomplete" in capsys.readouterr().out
+    assert main(["reproduce", str(tmp_path / "other.yaml")]) == 2
+
+
 def test_a_diverged_seed_is_recorded_and_fails_what_it_is_part_of(tmp_path: Path) -> None:
     write_row(ROW | {"base": ROW["base"] | {"trainer.lr": 1e38, "trainer.optimizer": "sgd"}})  # type: ignore[operator]
     assert run(tmp_path) == 0
