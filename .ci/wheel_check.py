@@ -32,7 +32,7 @@ def check_contents(wheel: Path) -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", *PACKAGES], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    missing = [name for name in tracked if name.endswith((".py", ".yaml", ".safetensors")) and name not in names]
+    missing = [name for name in tracked if name.endswith((".py", ".yaml", ".safetensors", ".js", ".css")) and name not in names]
     assert not missing, f"tracked, but not in the wheel: {missing}"
     assert any(name.startswith("configs/") and name.endswith(".yaml") for name in names), "no configs in the wheel"
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names), "no license in the wheel"
@@ -65,6 +65,12 @@ def try_out(programs: Path, folder: Path) -> None:
         for path in (ROOT / "configs" / group).glob("*.yaml"):
             assert path.stem in listing.split(), f"`zoo list` does not name the {group} {path.stem}:\n{listing}"
     run(str(programs / "zoo"), "--help")
+    rows = run(str(programs / "zoo"), "reproduce", "--list")
+    for path in (ROOT / "configs" / "baseline").glob("*.yaml"):
+        assert path.stem in rows, f"`zoo reproduce --list` does not name {path.stem}:\n{rows}"
+    load = "import zoo; [zoo.load_pretrained(name) for name in zoo.list_pretrained()]; print(*zoo.list_pretrained())"
+    weights = run(str(programs / "python"), "-c", load).split()
+    assert set(weights) == {path.stem for path in (ROOT / "zoo" / "pretrained").glob("*.safetensors")}, weights
     where = run(str(programs / "python"), "-c", f"import {', '.join(PACKAGES)}; print(zoo.__file__)")
     assert Path(where.strip()).is_relative_to(programs.parent.resolve()), where
 
