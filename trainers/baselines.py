@@ -166,14 +166,18 @@ class Baseline:
 
     def __post_init__(self) -> None:
         names = [measure.name for measure in self.measures]
+        single = [measure.name for measure in self.measures if not measure.difference]
         if self.seeds < 1 or len(set(names)) < len(names) or not self.arms:
             raise ValueError("a baseline has an arm, a seed at least, and measures of different names")
         for measure in self.measures:
             if measure.arm is not None and measure.arm not in self.arms:
                 raise unknown(f"arm of measure {measure.name}", measure.arm, self.arms)
             for other in measure.difference:
-                if other not in names:
-                    raise unknown(f"measure in {measure.name}", other, names)
+                if other not in single:
+                    raise unknown(f"measure in {measure.name}", other, single)
+            require = measure.require
+            if require is not None and require.needed is not None and not require.of.endswith(f" of {self.seeds}"):
+                raise ValueError(f"measure {measure.name}: {require.of!r}, but there are {self.seeds} seeds")
 
     @property
     def main(self) -> str:

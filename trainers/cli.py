@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words of the command line; those of the process by default.
 
     Returns:
-        The exit code: 0, or 2 after a mistake of the user's, told in two lines.
+        The exit code: 0, 2 after a mistake of the user's, told in two lines, or 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -72,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _is_first():
             print(error.lines, file=sys.stderr)
         return EXIT_CODE
+    except KeyboardInterrupt:  # training notes it and saves its state; everything else just ends
+        if _is_first():
+            print("zoo: stopped", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of `zoo list | head` has seen enough
         sys.stderr.close()
         return 0
@@ -236,10 +240,10 @@ def _reproduce(options: argparse.Namespace) -> int:
         return 0
     names = [word for word in options.names if "=" not in word]
     words = [word for word in options.names if "=" in word]
-    launcher = next((w.partition("=")[2] for w in words if w.startswith("hydra/launcher=")), "sequential")
-    words = [word for word in words if not word.startswith("hydra/launcher=")]
     if bool(names) == options.all:
         raise UsageError("name the baselines to reproduce, or give --all", "`zoo reproduce --list` shows them")
+    if options.ship and options.all:
+        raise UsageError("--ship takes names, not --all", "`zoo reproduce --list` shows which rows passed")
     if options.pretrained:
         from trainers.shipping import reevaluate_all
 
@@ -250,8 +254,10 @@ def _reproduce(options: argparse.Namespace) -> int:
         for name in names:
             print(ship(name))
         return 0
+    from trainers import sweeps
     from trainers.reproduce import reproduce
 
+    words, launcher = sweeps.read(words)
     return reproduce(
         names,
         arm=options.arm,

@@ -40,16 +40,14 @@ def seed_minutes(
     return (statistics.median(found), True) if found else (getattr(baseline.minutes, device), False)
 
 
-def remaining_minutes(
-    baseline: Baseline, results: Path = ledger.RESULTS, *, only: tuple[str, int] | None = None, device: str = CPU
-) -> float:
-    """Minutes that a row, or one arm and seed of it, still needs."""
+def remaining_minutes(baseline: Baseline, results: Path = ledger.RESULTS, *, device: str = CPU) -> float:
+    """Minutes that a row still needs."""
     counted = ledger.current(baseline, results)
-    wanted = [(arm, seed) for arm in baseline.arms for seed in range(baseline.seeds)] if only is None else [only]
+    wanted = [(arm, seed) for arm in baseline.arms for seed in range(baseline.seeds)]
     left = [key for key in wanted if key not in counted or not counted[key].over]
     return sum(seed_minutes(baseline, arm, results, device=device)[0] for arm, _ in left)
 
 
-def order_by_cost(rows: Iterable[Baseline], results: Path = ledger.RESULTS) -> list[Baseline]:
+def order_by_cost(rows: Iterable[Baseline], results: Path = ledger.RESULTS, *, device: str = CPU) -> list[Baseline]:
     """Rows, those that need least first."""
-    return sorted(rows, key=lambda row: (remaining_minutes(row, results), row.name))
+    return sorted(rows, key=lambda row: (remaining_minutes(row, results, device=device), row.name))

@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainers.usage import UsageError
+
 # Gradients travel in buckets of about this many bytes: few messages, little extra memory.
 BUCKET_BYTES = 32 * 2**20
 
@@ -24,11 +26,11 @@ def pick_device(name: str, local_rank: int = 0) -> torch.device:
     """The device that `"auto"`, `"cpu"` or `"cuda"` stands for.
 
     Raises:
-        ValueError: `"cuda"` where there is none.
+        UsageError: `"cuda"` where there is none.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise ValueError("trainer.device=cuda, but torch finds no GPU; use trainer.device=cpu or auto")
+        raise UsageError("trainer.device=cuda, but torch finds no GPU", "use trainer.device=cpu or auto")
     if name == "cpu" or not available:
         return torch.device("cpu")
     return torch.device("cuda", local_rank)

@@ -8,6 +8,7 @@ computed from it, and where they are from: config, commit, versions, device, wal
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,15 @@ def current(baseline: Baseline, results: Path = RESULTS) -> dict[tuple[str, int]
         if entry.over or key not in found:
             found[key] = entry
     return found
+
+
+def finished(baseline: Baseline, results: Path = RESULTS) -> Counter[tuple[str, int]]:
+    """How many entries by the recipe as it is now came to an end, by arm and seed."""
+    return Counter(
+        (entry.arm, entry.seed)
+        for entry in entries(baseline, results)
+        if entry.over and entry.values["recipe"] == baseline.recipe(entry.arm)
+    )
 
 
 def path_of(baseline: Baseline, arm: str, seed: int, attempt: int, results: Path = RESULTS) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -10,12 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from trainers import baselines, ledger, runs
 from trainers.baselines import Baseline
 from trainers.config import compose, override
-from trainers.costs import order_by_cost, remaining_minutes
+from trainers.costs import CPU, GPU, order_by_cost, seed_minutes
 from trainers.diagnosis import NonFiniteError
 from trainers.display import console
+from trainers.distributed import pick_device
 from trainers.experiment import run
 from trainers.interruption import TIMEOUT_CODE, Interrupted
 from trainers.launchers import SEQUENTIAL, Job, launch
@@ -36,6 +40,7 @@ class Asked(NamedTuple):
         baseline: name of the row, or path of its file.
         arm: of the row.
         seed: of the arm.
+        times: how many finished entries it should have in the end.
         words: overrides among `FREE`.
         deadline: `time.time()` at which it stops, 0 for none.
         results: folder of the ledger.
@@ -45,6 +50,7 @@ class Asked(NamedTuple):
     baseline: str
     arm: str
     seed: int
+    times: int = 1
     words: tuple[str, ...] = ()
     deadline: float = 0.0
     results: Path = ledger.RESULTS
@@ -77,7 +83,8 @@ def reproduce(
         names: of the rows, or paths of files of your own; all of the library's, cheapest first, if there are none.
         arm: only this one.
         seed: only this one.
-        again: measure what has been measured once more, as further entries.
+        again: measure once more what has been measured, as further entries; of the seeds that are asked for, those
+            with the fewest finished entries, so that an interrupted call goes on.
         budget: minutes after which it stops, to be called again; what surely does not fit is not begun.
         device: `auto`, `cpu` or `cuda`.
         launcher: `sequential` or `ray`.
@@ -89,10 +96,16 @@ def reproduce(
         The exit code; 0 also for a missed row and for a budget that is used up.
 
     Raises:
-        UsageError: an unknown row, arm or seed, or an override that would change the recipe.
+        UsageError: an unknown row, arm or seed, a budget of nothing, torchrun, or an override that would change the
+            recipe.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("torchrun and zoo reproduce do not go together", "hydra/launcher=ray runs seeds side by side")
+    if budget is not None and not budget > 0:
+        raise UsageError(f"--budget: {budget:g} minutes are no time", "give more than 0, or leave it out")
     known = {name: baselines.load(name) for name in names or baselines.names()}
-    rows = known if names else {row.name: row for row in order_by_cost(known.values(), results)}
+    kind = GPU if device != CPU and torch.cuda.is_available() else CPU
+    rows = known if names else {row.name: row for row in order_by_cost(known.values(), results, device=kind)}
     for word in words:
         if not word.partition("=")[0].startswith(FREE):
             raise UsageError(f"{word!r} would change the recipe", f"what may be given: {', '.join(FREE)}")
@@ -102,21 +115,23 @@ def reproduce(
     for name, row in rows.items():
         arms = list(row.arms) if arm is None else [baselines.check_arm(row, arm)]
         seeds = range(row.seeds) if seed is None else [baselines.check_seed(row, seed)]
-        counted = ledger.current(row, results)
-        for one in arms:
-            for number in seeds:
-                entry = counted.get((one, number))
-                if again or entry is None or not entry.over:
-                    asked.append(Asked(name, one, number, tuple(words), deadline, results, runs_dir))
-    code = _measure_all(asked, launcher, again=again, deadline=deadline) if asked else 0
+        over = ledger.finished(row, results)
+        least = min(over[one, number] for one in arms for number in seeds) if again else 0
+        asked += [
+            Asked(name, one, number, least + 1, tuple(words), deadline, results, runs_dir)
+            for one in arms
+            for number in seeds
+            if over[one, number] <= least
+        ]
+    code = _measure_all(asked, launcher, deadline) if asked else 0
     for row in rows.values():
         console().print(verdict_table(judge(row, ledger.current(row, results))))
     return code
 
 
-def _measure_all(asked: Sequence[Asked], launcher: str, *, again: bool, deadline: float) -> int:
+def _measure_all(asked: Sequence[Asked], launcher: str, deadline: float) -> int:
     """Measure seeds, one after another or side by side; an interruption ends it."""
-    jobs = [Job(name=one.job_name, function=measure, arguments=(one, again), gpu=True) for one in asked]
+    jobs = [Job(name=one.job_name, function=measure, arguments=(one,), gpu=True) for one in asked]
     codes: list[int] = []
 
     def ended(job: Job, code: int) -> bool:
@@ -124,24 +139,34 @@ def _measure_all(asked: Sequence[Asked], launcher: str, *, again: bool, deadline
         return code in (0, TIMEOUT_CODE)  # what does not fit may be followed by what does
 
     done = launch(jobs, launcher, on_end=ended)
-    if any(code == TIMEOUT_CODE for code in codes):
+    late = codes.count(TIMEOUT_CODE)
+    stopped = next((code for code in codes if code not in (0, TIMEOUT_CODE)), done.code)
+    if stopped:
+        print("zoo: stopped; the same command goes on from there", file=sys.stderr)
+    elif late and time.time() < deadline:
+        print(f"zoo: the rest of the budget is too short for {late} more seeds", file=sys.stderr)
+    elif late:
         print("zoo: the budget is used up; the same command goes on from there", file=sys.stderr)
-    return next((code for code in codes if code not in (0, TIMEOUT_CODE)), done.code)
+    return stopped
 
 
-def measure(asked: Asked, again: bool = False) -> int:
+def measure(asked: Asked) -> int:
     """Train and score one seed, or go on with it, and write its entry.
 
     Returns:
         0 when the seed came to an end, a diverged one too; the code of the interruption otherwise.
     """
     row = baselines.load(asked.baseline)
+    if ledger.finished(row, asked.results)[asked.arm, asked.seed] >= asked.times:
+        return 0  # by another process, since this one was asked
+    folder, path, values = _attempt(row, asked)
+    config = _config(row, asked, folder)
+    kind = GPU if pick_device(config.trainer.device).type == "cuda" else CPU
     if asked.deadline:
         left = asked.deadline - time.time()
-        if left <= 0 or not _fits(row, asked, left):
+        minutes, _ = seed_minutes(row, asked.arm, asked.results, device=kind)
+        if left <= 0 or ("started" not in values and 60 * minutes > left):  # what was begun always goes on
             return TIMEOUT_CODE
-    folder, path, values = _attempt(row, asked, again)
-    config = _config(row, asked, folder)
     began = time.process_time()
     here = runs.environment(config)
     values |= {
@@ -178,13 +203,7 @@ def measure(asked: Asked, again: bool = False) -> int:
     return code
 
 
-def _fits(row: Baseline, asked: Asked, seconds: float) -> bool:
-    """Whether a seed surely does not take longer than what is left: one that was begun always goes on."""
-    entry = ledger.current(row, asked.results).get((asked.arm, asked.seed))
-    return entry is not None or 60 * remaining_minutes(row, asked.results, only=(asked.arm, asked.seed)) <= seconds
-
-
-def _attempt(row: Baseline, asked: Asked, again: bool) -> tuple[Path, Path, dict[str, Any]]:
+def _attempt(row: Baseline, asked: Asked) -> tuple[Path, Path, dict[str, Any]]:
     """Run folder, ledger file and what it holds, of the attempt that is to begin or to go on."""
     before = [e for e in ledger.entries(row, asked.results) if (e.arm, e.seed) == (asked.arm, asked.seed)]
     recipe = row.recipe(asked.arm)

@@ -72,8 +72,10 @@ def new_multirun_folder(runs_dir: str) -> Path:
 
 
 def all_runs(runs_dir: str | Path) -> list[Path]:
-    """Run folders under a folder, those of its multiruns included, oldest first."""
-    found = [path.parent for depth in ("*", "*/*") for path in Path(runs_dir).glob(f"{depth}/{CONFIG}")]
+    """Run folders under a folder, those of its multiruns and of baselines included, oldest first."""
+    found = [
+        path.parent for depth in ("*", "*/*", "baselines/*/*") for path in Path(runs_dir).glob(f"{depth}/{CONFIG}")
+    ]
     return sorted(found, key=lambda path: ((path / CONFIG).stat().st_mtime_ns, path.name))
 
 
@@ -233,7 +235,7 @@ def environment(config: Config) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if cuda else f"cpu ({_processor()})",
         "cuda": torch.version.cuda if cuda else None,
-        "threads": torch.get_num_threads(),
+        "threads": config.trainer.threads or torch.get_num_threads(),
         "cores": os.cpu_count(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
     }

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainers import baselines, checkpoint, ledger
+from trainers import baselines, checkpoint, ledger, runs
 from trainers.baselines import Baseline
 from trainers.build import build_tasks
 from trainers.display import console
@@ -40,7 +40,7 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
         The file.
 
     Raises:
-        UsageError: the row has not passed, its run folder is gone, or the weights are too large.
+        UsageError: the row has not passed, its run folder is gone or another one, or the weights are too large.
     """
     row = baselines.load(name)
     counted = ledger.current(row, results)
@@ -51,8 +51,17 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
     run = Path(entry.values["run"])
     if not run.is_dir():
         raise UsageError(f"the weights of {name} were in {run}, which is gone", f"zoo reproduce {name} --again")
+    summary = runs.read_json(run / runs.SUMMARY)
+    if summary is None or ledger.shortened(summary["scores"]) != entry.values["scores"]:
+        raise UsageError(f"the weights in {run} are not those that were measured", f"zoo reproduce {name} --again")
     config = row.config(entry.arm, seed=entry.seed)
     built = load_trained(run, config)
+    weights = built.model.state_dict()
+    size = sum(tensor.nbytes for tensor in weights.values())
+    if size > LARGEST:
+        raise UsageError(
+            f"the weights of {name} have {size / 2**20:.1f} MB", f"at most {LARGEST / 2**20:.0f} MB are shipped"
+        )
     card = {
         "baseline": name,
         "arm": entry.arm,
@@ -69,11 +78,7 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
         "scores": entry.values["scores"],
     }
     path = folder / f"{name}.safetensors"
-    checkpoint.save_weights(path, built.model.state_dict(), card)
-    if path.stat().st_size > LARGEST:
-        size = path.stat().st_size / 2**20
-        path.unlink()
-        raise UsageError(f"the weights of {name} have {size:.1f} MB", f"at most {LARGEST / 2**20:.0f} MB are shipped")
+    checkpoint.save_weights(path, weights, card)
     (folder / f"{name}.md").write_text(model_card(row, card), encoding="utf-8")
     return path
 
@@ -140,11 +145,13 @@ def reevaluate_all(names: Sequence[str], *, device: str | None = None) -> int:
         if name not in pretrained.list_pretrained():
             baselines.load(name)
             raise unknown("pretrained weights", name, pretrained.list_pretrained(), among="shipped")
+    if not pretrained.list_pretrained():
+        raise UsageError("no weights are shipped yet", "`zoo reproduce --list` shows the rows and where they stand")
     wrong = 0
     for name in names or pretrained.list_pretrained():
         recorded = {(c["distribution"], c["n"]): c for c in pretrained.about(name)["scores"]}
         for cell in reevaluate(name, device=device).as_dict():
-            before = recorded[cell["distribution"], cell["n"]]
+            before = recorded.get((cell["distribution"], cell["n"]), {"score": None, "exact": None})
             same = all(_close(cell[key], before[key]) for key in ("score", "exact"))
             wrong += not same
             told = f"score {_told(cell['score'])}  exact {_told(cell['exact'])}"

@@ -65,7 +65,9 @@ def judge(baseline: Baseline, entries: Mapping[tuple[str, int], Entry]) -> Verdi
     figures: dict[str, Figure] = {}
     for measure in sorted(baseline.measures, key=lambda each: bool(each.difference)):
         if measure.difference:
-            figures[measure.name] = _difference(measure, *(figures[name] for name in measure.difference))
+            figures[measure.name] = _difference(
+                measure, *(figures[name] for name in measure.difference), seeds=baseline.seeds
+            )
         else:
             arm = measure.arm or baseline.main
             found = {seed: entries[arm, seed] for seed in range(baseline.seeds) if (arm, seed) in entries}
@@ -131,13 +133,12 @@ def _over_seeds(measure: Measure, seeds: Mapping[int, float], *, complete: bool)
     return Figure(measure, seeds, mean, median, spread, judged, holds, reached)
 
 
-def _difference(measure: Measure, first: Figure, second: Figure) -> Figure:
+def _difference(measure: Measure, first: Figure, second: Figure, *, seeds: int) -> Figure:
     """The difference of two figures; what is never reached, infinite, is later than what is."""
     one, other = ((figure.value, figure.median)[measure.by == "median"] for figure in (first, second))
     value = one - other
-    complete = bool(first.seeds) and set(first.seeds) == set(second.seeds)
     holds = None
-    if measure.require is not None and complete:
+    if measure.require is not None and len(first.seeds) == len(second.seeds) == seeds:
         holds = measure.require.holds(value)
     return Figure(measure, {}, value, math.nan, math.nan, value, holds, 0)
 

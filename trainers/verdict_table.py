@@ -121,4 +121,5 @@ def _why(verdict: Verdict) -> str:
     if not verdict.missing or verdict.state == UNMEASURED:
         return ""
     started = f", {verdict.started} of them begun" if verdict.started else ""
-    return f" ({len(verdict.missing)} seeds not measured{started})"
+    wanted = len(verdict.baseline.arms) * verdict.baseline.seeds
+    return f" ({len(verdict.missing)} of {wanted} seeds not measured{started})"

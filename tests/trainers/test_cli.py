@@ -210,6 +210,24 @@ def test_eval_finds_a_run_by_folder_name_and_latest(
     assert "'gird'" in mistake(capsys, "eval", str(trained), "--distributions", "gird")
 
 
+def test_runs_of_baselines_are_found_as_others_are(tmp_path: Path) -> None:
+    place = tmp_path / "baselines" / "ntm.graves2014-copy" / "ntm-s0"
+    place.mkdir(parents=True)
+    (place / runs.CONFIG).write_text("{}", encoding="utf-8")
+    assert runs.find("latest", tmp_path) == runs.find("ntm-s0", tmp_path) == place
+
+
+def test_ctrl_c_ends_without_a_traceback(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainers.command.evaluate", stop)
+    assert zoo("eval", str(trained)) == 130
+    assert capsys.readouterr().err == "zoo: stopped\n"
+
+
 def test_eval_repeats_the_scores_of_training(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert zoo("eval", str(trained)) == 0
     printed = capsys.readouterr().out

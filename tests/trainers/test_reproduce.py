@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from trainers import baselines, ledger, reproduce
+from trainers import baselines, ledger, reproduce, runs
 from trainers.baselines import Baseline
 from trainers.cli import main
 from trainers.trainer import Trainer
@@ -177,6 +178,48 @@ def test_what_does_not_fit_is_followed_by_what_does(tmp_path: Path) -> None:
     assert files(tmp_path) == ["two-s0-1.json", "two-s1-1.json"]
 
 
+def test_measuring_again_goes_on_until_every_seed_has_as_many_entries(tmp_path: Path) -> None:
+    run(tmp_path, arm="one")
+    assert run(tmp_path, arm="one", seed=1, again=True) == 0
+    assert run(tmp_path, arm="one", again=True) == 0
+    assert files(tmp_path) == ["one-s0-1.json", "one-s0-2.json", "one-s1-1.json", "one-s1-2.json"]
+    assert run(tmp_path, arm="one", again=True) == 0
+    assert files(tmp_path)[2::3] == ["one-s0-3.json", "one-s1-3.json"]
+
+
+def test_a_budget_holds_for_what_is_measured_again(tmp_path: Path) -> None:
+    write_row(ROW | {"minutes": {"cpu": 50, "gpu": 5}})
+    row = run(tmp_path, arm="one", seed=0) or baselines.load(NAME)
+    (entry,) = ledger.entries(row, tmp_path / "results")
+    ledger.write(entry.path, {**entry.values, "cpu_seconds": 6000.0, "threads": 1})
+    assert run(tmp_path, arm="one", seed=0, again=True, budget=5.0, device="cpu") == 0
+    assert files(tmp_path) == ["one-s0-1.json"]
+
+
+def test_a_seed_that_another_process_measured_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    asked = reproduce.Asked(NAME, "one", 0, results=tmp_path / "results", runs_dir=str(tmp_path / "runs"))
+    assert reproduce.measure(asked) == 0 and reproduce.measure(asked) == 0
+    assert files(tmp_path) == ["one-s0-1.json"]
+
+
+def test_processes_of_one_run_do_not_reproduce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="torchrun"):
+        run(tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_seed_for_a_gpu_that_is_not_there_is_not_begun(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no GPU"):
+        run(tmp_path, device="cuda")
+    assert files(tmp_path) == []
+
+
+def test_threads_are_recorded_as_the_recipe_has_them(tmp_path: Path) -> None:
+    row = write_row(ROW | {"base": ROW["base"] | {"trainer.threads": 3}})  # type: ignore[operator]
+    assert runs.environment(row.config("one", seed=0))["threads"] == 3
+
+
 def test_a_row_of_ones_own_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own = tmp_path / "mine.somebody2020-copy.yaml"
     own.write_text((baselines.BASELINES / f"{NAME}.yaml").read_text("utf-8"), "utf-8")
@@ -240,9 +283,34 @@ def test_a_difference_of_medians_puts_never_after_any_number(monkeypatch: pytest
     assert judge(row, entries).figures[2].holds is False
 
 
+def test_a_difference_is_judged_once_all_seeds_of_both_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    gap = {"name": "gap", "label": "gap", "difference": ["wrong", "wrong_two"], "require": {"above": 0}}
+    measures = [{k: v for k, v in one.items() if k != "require"} for one in ROW["measures"][:2]]  # type: ignore[index]
+    row = write_row(ROW | {"measures": [*measures, gap]})
+    monkeypatch.setattr("trainers.verdict.value_of", lambda measure, entry: {"one": 1.0, "two": 2.0}[measure.arm])
+    entries = {
+        (arm, seed): ledger.Entry(Path(), {"arm": arm, "seed": seed, "state": "finished"})
+        for arm in ("one", "two")
+        for seed in range(2)
+    }
+    first = {key: entry for key, entry in entries.items() if key[1] == 0}
+    assert judge(row, first).state == INCOMPLETE and judge(row, first).figures[2].holds is None
+    assert judge(row, entries).state == MISSED
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (
+            {
+                "measures": [
+                    *ROW["measures"],  # type: ignore[misc]
+                    {"name": "more", "label": "more", "difference": ["gap", "wrong"]},
+                ]
+            },
+            "'gap'",
+        ),
+        ({"measures": [ROW["measures"][0] | {"require": {"at_least": 1, "of": "2 of 3"}}]}, "2 seeds"),  # type: ignore[index]
         ({"measures": [ROW["measures"][0] | {"arm": "onne"}]}, "did you mean one"),  # type: ignore[index]
         ({"seedz": 3}, "seedz"),
         ({"measures": [ROW["measures"][0] | {"require": {"of": "best"}}]}, "exactly one"),  # type: ignore[index]
@@ -267,6 +335,9 @@ def test_a_wrong_row_says_what_is_wrong(change: dict[str, Any], told: str) -> No
         ([], "--all"),
         ([NAME, "--all"], "--all"),
         ([NAME, "hydra/launcher=slurm"], "sequential"),
+        ([NAME, "--budget", "0"], "more than 0"),
+        ([NAME, "--budget", "-1"], "more than 0"),
+        ([NAME, "--budget", "nan"], "more than 0"),
     ],
 )
 def test_wrong_words_are_told_in_two_lines(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

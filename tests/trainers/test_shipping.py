@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import zoo
 from tests.trainers.test_reproduce import NAME, ROW, _rows, write_row  # noqa: F401 - a fixture
 from trainers import baselines, ledger, reproduce, shipping
+from trainers.cli import main
 from trainers.usage import UsageError
 from zoo import pretrained
 
@@ -68,6 +70,39 @@ def test_only_what_passed_is_shipped(tmp_path: Path) -> None:
     reproduce.reproduce([NAME], results=tmp_path / "results", runs_dir=str(tmp_path / "runs"))
     with pytest.raises(UsageError, match="missed"):
         shipping.ship(NAME, results=tmp_path / "results", folder=tmp_path)
+
+
+def test_weights_of_another_run_or_too_large_ones_are_refused_and_shipped_ones_stay(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = shipped.read_bytes()
+    monkeypatch.setattr(shipping, "LARGEST", 100)
+    with pytest.raises(UsageError, match="MB"):
+        shipping.ship(NAME, results=tmp_path / "results", folder=shipped.parent)
+    assert shipped.read_bytes() == before
+    monkeypatch.undo()
+    monkeypatch.setattr(baselines, "BASELINES", tmp_path / "baseline")
+    for path in (tmp_path / "runs").rglob("summary.json"):
+        summary = json.loads(path.read_text("utf-8"))
+        summary["scores"][0]["score"] = 2.0
+        path.write_text(json.dumps(summary), "utf-8")
+    with pytest.raises(UsageError, match="not those that were measured"):
+        shipping.ship(NAME, results=tmp_path / "results", folder=shipped.parent)
+
+
+def test_a_size_that_was_not_recorded_is_no_recorded_score(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_row(ROW | {"base": ROW["base"] | {"trainer.eval_sizes": [1, 2]}})  # type: ignore[operator]
+    assert shipping.reevaluate_all([NAME]) == 1
+    assert capsys.readouterr().out.count("as recorded") == 1
+
+
+def test_nothing_shipped_and_nothing_named_are_told_in_two_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    for words in (["--all", "--pretrained"], ["--all", "--ship"]):
+        assert main(["reproduce", *words]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 def test_unknown_weights_are_told_with_near_matches(shipped: Path) -> None:
