@@ -29,6 +29,7 @@ overrides are Hydra's: GROUP=NAME for processor, task, reasoner, trainer, logger
   task=[bfs,bellman_ford]                           several tasks over one shared processor
   processor.weights=RUN processor.frozen=true       a trained processor under new encoders and decoders
   logger=none, logger.mode=online                   no W&B; W&B with upload
+with -m also sweep=NAME, a grid of configs/sweep, and hydra/launcher=ray, several runs side by side
 """
 
 _REPRODUCE = """\
@@ -37,6 +38,7 @@ examples:
   zoo reproduce ntm.graves2014-copy                 train what is not measured yet, compare, record
   zoo reproduce --all --device cpu --budget 60      what fits into an hour
   zoo reproduce ntm.graves2014-copy --pretrained    score the shipped weights
+words may say where and how fast it trains, not what it learns: logger=none, trainer.threads=1, hydra/launcher=ray …
 """
 
 
@@ -163,12 +165,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 def _add_reproduce(add: Callable[..., _Parser]) -> None:
     """`zoo reproduce` and its options."""
     reproduce = add("reproduce", _reproduce, "obtain a published result again, and record it", epilog=_REPRODUCE)
-    reproduce.add_argument("names", metavar="NAME", nargs="*", help="baselines; KEY=VALUE words may follow")
-    reproduce.add_argument("--list", action="store_true", help="every baseline with its state and cost")
+    reproduce.add_argument(
+        "names", metavar="NAME", nargs="*", help="baselines, or .yaml files of your own; KEY=VALUE words as below"
+    )
+    reproduce.add_argument("--list", action="store_true", help="every baseline with its state, cost and arms")
     reproduce.add_argument("--all", action="store_true", help="all of them, cheapest first")
     reproduce.add_argument("--arm", help="only this arm of the baseline")
     reproduce.add_argument("--seed", type=int, help="only this seed")
-    reproduce.add_argument("--again", action="store_true", help="measure once more what has been measured")
+    reproduce.add_argument("--again", action="store_true", help="measure once more; called again it goes on")
     reproduce.add_argument("--budget", type=float, metavar="MINUTES", help="stop after so long; call again to go on")
     reproduce.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where to train")
     reproduce.add_argument("-m", "--multirun", action="store_true", help="with hydra/launcher=ray: seeds side by side")
@@ -244,6 +248,15 @@ def _reproduce(options: argparse.Namespace) -> int:
         raise UsageError("name the baselines to reproduce, or give --all", "`zoo reproduce --list` shows them")
     if options.ship and options.all:
         raise UsageError("--ship takes names, not --all", "`zoo reproduce --list` shows which rows passed")
+    training = {
+        "--arm": options.arm,
+        "--seed": options.seed,
+        "--budget": options.budget,
+        "--again": options.again or None,
+    }
+    ignored = [*(name for name, value in training.items() if value is not None), *words]
+    if ignored and (options.pretrained or options.ship):
+        raise UsageError(f"{ignored[0]} is about training, and nothing is trained here", "leave it out")
     if options.pretrained:
         from trainers.shipping import reevaluate_all
 

@@ -40,14 +40,15 @@ def verdict_table(verdict: Verdict) -> Table:
 
 
 def listing(results: Path = ledger.RESULTS) -> str:
-    """All rows with state and cost: `zoo reproduce --list`."""
+    """All rows with state, cost and arms: `zoo reproduce --list`."""
     lines = [("row", "state", "seeds", "CPU", "GPU", "")]
     for name in baselines.names():
         row = baselines.load(name)
         verdict = judge(row, ledger.current(row, results))
         wanted = len(row.arms) * row.seeds
         done = f"{wanted - len(verdict.missing)}/{wanted}"
-        lines.append((name, verdict.state, done, cost(row, results, CPU), cost(row, results, GPU), row.title))
+        title = f"{row.title} ({', '.join(row.arms)})"
+        lines.append((name, verdict.state, done, cost(row, results, CPU), cost(row, results, GPU), title))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([*rows, "", "minutes of the whole row, all arms and seeds; ~ where not all of it was measured"])

@@ -335,6 +335,8 @@ def test_a_wrong_row_says_what_is_wrong(change: dict[str, Any], told: str) -> No
         ([], "--all"),
         ([NAME, "--all"], "--all"),
         ([NAME, "hydra/launcher=slurm"], "sequential"),
+        ([NAME, "--pretrained", "--seed", "1"], "--seed"),
+        ([NAME, "--ship", "logger=none"], "logger=none"),
         ([NAME, "--budget", "0"], "more than 0"),
         ([NAME, "--budget", "-1"], "more than 0"),
         ([NAME, "--budget", "nan"], "more than 0"),
@@ -349,4 +351,4 @@ def test_wrong_words_are_told_in_two_lines(words: list[str], told: str, capsys: 
 def test_the_list_shows_state_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "--list"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(NAME))
-    assert UNMEASURED in line and "0/4" in line and "~40 min" in line and "~12 min" in line
+    assert UNMEASURED in line and line.endswith("(one, two)") and "0/4" in line and "~40 min" in line and "~12 min" in line
