@@ -67,7 +67,7 @@ def published(figure: Published | None) -> str:
         return ""
     spread = "" if figure.spread is None else f" ± {number(figure.spread)}"
     value = "" if figure.value is None else f"{number(figure.value)}{spread}"
-    shown = figure.text or value
+    shown = ": ".join(filter(None, [value, figure.text]))
     return f"{shown} ({figure.where}; {baselines.EVIDENCE[figure.evidence]})"
 
 
