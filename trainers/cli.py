@@ -81,6 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of `zoo list | head` has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        if _is_first():
+            print(UsageError(f"{error.filename}: {error.strerror}", "choose another place").lines, file=sys.stderr)
+        return EXIT_CODE
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

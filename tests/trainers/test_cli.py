@@ -217,6 +217,19 @@ def test_runs_of_baselines_are_found_as_others_are(tmp_path: Path) -> None:
     assert runs.find("latest", tmp_path) == runs.find("ntm-s0", tmp_path) == place
 
 
+def test_places_that_cannot_be_written_are_told_in_two_lines(
+    trained: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    below = str(tmp_path / "file" / "folder")
+    for words in (
+        ["compare", str(trained), "--no-wandb", "--output", below],
+        ["inspect", str(trained), "--no-wandb", "--output", below],
+        ["train", "-m", "seed=0,1", *TINY, f"runs_dir={below}"],
+    ):
+        assert str(tmp_path / "file") in mistake(capsys, *words)
+
+
 def test_ctrl_c_ends_without_a_traceback(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
