@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainers.checkpoint import CheckpointError
+    from trainers.compare import Comparison, compare_runs
     from trainers.data import stream_seed
     from trainers.diagnosis import NonFiniteError
     from trainers.evaluation import Cell, Evaluation, evaluate
+    from trainers.experiment import Finished, train
     from trainers.inspection.model import Inspection, inspect_model
     from trainers.inspection.run import inspect_run
+    from trainers.inspection.trajectory import trajectory_figure
     from trainers.interruption import Interrupted
     from trainers.losses import Objective, Supervised
     from trainers.report import write_report
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
 _HOME = {
     "Cell": "evaluation",
     "CheckpointError": "checkpoint",
+    "Comparison": "compare",
     "Evaluation": "evaluation",
+    "Finished": "experiment",
     "Inspection": "inspection.model",
     "Interrupted": "interruption",
     "Logger": "reporting",
@@ -33,17 +38,22 @@ _HOME = {
     "Supervised": "losses",
     "Trainer": "trainer",
     "TrainerConfig": "trainer_config",
+    "compare_runs": "compare",
     "evaluate": "evaluation",
     "inspect_model": "inspection.model",
     "inspect_run": "inspection.run",
     "stream_seed": "data",
+    "train": "experiment",
+    "trajectory_figure": "inspection.trajectory",
     "write_report": "report",
 }
 
 __all__ = [
     "Cell",
     "CheckpointError",
+    "Comparison",
     "Evaluation",
+    "Finished",
     "Inspection",
     "Interrupted",
     "Logger",
@@ -54,10 +64,13 @@ __all__ = [
     "Supervised",
     "Trainer",
     "TrainerConfig",
+    "compare_runs",
     "evaluate",
     "inspect_model",
     "inspect_run",
     "stream_seed",
+    "train",
+    "trajectory_figure",
     "write_report",
 ]
 

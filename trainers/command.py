@@ -88,14 +88,7 @@ def evaluate_run(
 
 def compare_runs(names: Sequence[str], *, runs_dir: str, output: str | None, use_wandb: bool) -> int:
     """`zoo compare`: table and figure of several runs."""
-    folders = runs.members(names, runs_dir)
-    if output is not None:
-        place = Path(output)
-    elif len(names) == 1 and len(folders) > 1:
-        place = folders[0].parent
-    else:
-        place = Path(runs_dir) / "compare"
-    _compare(folders, place, use_wandb=use_wandb)
+    _print_comparison(compare.compare_runs(names, runs_dir=runs_dir, output=output), use_wandb=use_wandb)
     return 0
 
 
@@ -202,7 +195,8 @@ def _run_all(
                 (place / MULTIRUN).write_text(text, encoding="utf-8")
         codes = _launch(configs, jobs, place, launcher, processes)
         if processes.main and not any(codes):
-            _compare([place / name for name in jobs], place, use_wandb=first.logger.name == "wandb")
+            comparison = compare.write([place / name for name in jobs], place)
+            _print_comparison(comparison, use_wandb=first.logger.name == "wandb")
     return next(filter(None, codes), 0)
 
 
@@ -239,31 +233,22 @@ def _launch(
     return [launched.code, *launched.values.values()]
 
 
-def _compare(folders: Sequence[Path], place: Path, *, use_wandb: bool) -> None:
-    """Print the table, write figure and rows, log both."""
-    series, skipped = compare.gather(folders)
-    for line in skipped:
+def _print_comparison(comparison: compare.Comparison, *, use_wandb: bool) -> None:
+    """Print the table, log table and figure."""
+    for line in comparison.skipped:
         print(f"zoo: warning: {line}", file=sys.stderr)
-    columns, rows = compare.columns_and_rows(series)
-    figure = compare.figure(series, place / "compare.png")
-    runs.write_json(place / "compare.json", [dict(zip(columns, row, strict=True)) for row in rows])
     screen = console()
-    screen.print(compare.table(series))
-    screen.print(f"figure      {figure}", soft_wrap=True)
+    screen.print(comparison.table)
+    screen.print(f"figure      {comparison.figure}", soft_wrap=True)
     if use_wandb:
-        screen.print(f"W&B         {_compare_wandb(series, place, columns, rows, figure) or 'not written'}")
+        screen.print(f"W&B         {_compare_wandb(comparison) or 'not written'}")
 
 
-def _compare_wandb(
-    series: Sequence[compare.Series],
-    place: Path,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    figure: Path,
-) -> Path | None:
+def _compare_wandb(comparison: compare.Comparison) -> Path | None:
     """The comparison as a W&B run of its own."""
     from trainers.wandb_logger import WandbLogger, wandb_mode
 
+    series, place = comparison.series, comparison.figure.parent
     first = series[0].config
     logger = WandbLogger(
         place,
@@ -277,8 +262,8 @@ def _compare_wandb(
     )
     logger.start(run_id=None, step=0)
     written = logger.place
-    logger.table("compare/scores", columns, rows)
-    logger.image("compare/score_against_size", figure)
+    logger.table("compare/scores", comparison.columns, comparison.rows)
+    logger.image("compare/score_against_size", comparison.figure)
     logger.close()
     return written
 

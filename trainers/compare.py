@@ -38,6 +38,74 @@ class Series:
     exact: dict[tuple[str, str], dict[int, list[float]]] = field(default_factory=lambda: defaultdict(dict))
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs side by side.
+
+    Attributes:
+        series: what was compared, a series for runs that differ in nothing but their seed.
+        skipped: a line about every run that was left out.
+        table: mean ± spread, for a console or a notebook.
+        figure: score against size, a PNG.
+        columns: names of the columns of `rows`.
+        rows: plain values, one row a series, task, distribution and size.
+    """
+
+    series: Sequence[Series]
+    skipped: Sequence[str]
+    table: Any
+    figure: Path
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+
+def compare_runs(
+    names: Sequence[str | Path], *, runs_dir: str | Path = "runs", output: str | Path | None = None
+) -> Comparison:
+    """One table and one figure of several runs.
+
+    Args:
+        names: folders, names under `runs_dir`, `latest`, or folders of multiruns, which stand for their members.
+        runs_dir: folder that holds the runs.
+        output: folder for `compare.png` and `compare.json`; by default that of the only multirun, else
+            `runs_dir/compare`.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UsageError: there is no such run, or none has scores.
+    """
+    folders = runs.members([str(name) for name in names], runs_dir)
+    if output is not None:
+        place = Path(output)
+    elif len(names) == 1 and len(folders) > 1:
+        place = folders[0].parent
+    else:
+        place = Path(runs_dir) / "compare"
+    return write(folders, place)
+
+
+def write(folders: Sequence[Path], place: Path) -> Comparison:
+    """Compare runs, figure and rows as files in a folder.
+
+    Args:
+        folders: of runs.
+        place: for `compare.png` and `compare.json`.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UsageError: none of the runs has scores.
+    """
+    series, skipped = gather(folders)
+    columns, rows = columns_and_rows(series)
+    drawn = figure(series, place / "compare.png")
+    runs.write_json(place / "compare.json", [dict(zip(columns, row, strict=True)) for row in rows])
+    return Comparison(series, skipped, table(series), drawn, columns, rows)
+
+
 def gather(folders: Sequence[Path]) -> tuple[list[Series], list[str]]:
     """Group finished runs by what they have in common.
 

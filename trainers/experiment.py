@@ -12,6 +12,7 @@ from tasks.task import Task
 from trainers import checkpoint, ladder, runs
 from trainers.build import Built, build, identity
 from trainers.checkpoint import CheckpointError
+from trainers.config import compose
 from trainers.data import stream_seed
 from trainers.display import ProgressDisplay, Row, number
 from trainers.distributed import Processes, pick_device
@@ -52,6 +53,24 @@ class Finished:
     figure: Path
     weights: Path
     logs: Path | None
+
+
+def train(overrides: Sequence[str]) -> Finished:
+    """`zoo train` as a function: train, score and log one run in a new folder, `runs/…`.
+
+    Args:
+        overrides: what the command line takes: `["processor=mpnn", "task=bfs", "trainer.max_steps=300"]`.
+
+    Returns:
+        Scores and places.
+
+    Raises:
+        UsageError: an unknown name or key, a wrong value, or parts that do not go together.
+        Interrupted: a signal came; the state was saved.
+        NonFiniteError: training met a number that is none.
+    """
+    config = compose(overrides)
+    return run(config, runs.new_folder(config))
 
 
 def run(config: Config, folder: Path, processes: Processes | None = None) -> Finished:

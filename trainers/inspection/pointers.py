@@ -10,6 +10,7 @@ import numpy as np
 
 from tasks.spec import Location, Probe, Type
 from trainers.figures import COLOURS, new_figure, save
+from trainers.inspection.drawn_graph import draw_graph, place_nodes
 from trainers.inspection.panels import PAPER, RULE, SMALL, WIDTH
 from trainers.inspection.sample import Array, Sample
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG, TRUE = COLOURS[0], COLOURS[1], "#444444"
 _MOST_DRAWN = 32  # nodes of a drawn graph or row
-_FACE = "#F2F2F2"
 
 
 def pointed(sample: Sample) -> list[Probe]:
@@ -60,36 +60,15 @@ def _edges(sample: Sample) -> Array | None:
 
 def _graphs(edges: Array, truth: Array, said: Array) -> Any:
     """The graph twice, with true and with predicted pointers."""
-    import networkx as nx
-    from matplotlib.collections import LineCollection
-
-    lines = np.argwhere(np.triu(edges | edges.T, 1))
-    graph = nx.Graph([(int(a), int(b)) for a, b in lines])
-    graph.add_nodes_from(range(len(truth)))
-    laid = nx.spring_layout(graph, seed=0, iterations=300, k=1.6 / np.sqrt(len(truth)))
-    place = np.array([laid[node] for node in range(len(truth))])
+    place = place_nodes(edges)
     figure = new_figure(WIDTH, 4.2)
-    size = 170 if len(truth) <= 20 else 110
     for ax, (name, pointers) in zip(figure.subplots(1, 2), (("true", truth), ("predicted", said)), strict=True):
-        ax.add_collection(LineCollection([place[line] for line in lines], colors="#DADADA", linewidths=0.8, zorder=1))
-        rims = []
-        for node, target in enumerate(pointers):
-            colour = TRUE if name == "true" else (RIGHT if target == truth[node] else WRONG)
-            rims.append(colour if target == node else RULE)
-            if target != node:
-                ax.annotate(
-                    "", xy=place[target], xytext=place[node], zorder=2,
-                    arrowprops={
-                        "arrowstyle": "-|>", "color": colour, "lw": 1.5, "mutation_scale": 10,
-                        "shrinkA": size**0.5 / 2, "shrinkB": size**0.5 / 2, "connectionstyle": "arc3,rad=0.08",
-                    },
-                )  # fmt: skip
-        ax.scatter(*place.T, s=size, facecolors=_FACE, edgecolors=rims, linewidths=1.4, zorder=3)
-        for node, (x, y) in enumerate(place):
-            ax.text(x, y, str(node), ha="center", va="center", fontsize=SMALL - 1, zorder=4)
+        colours = [
+            TRUE if name == "true" else (RIGHT if p == t else WRONG) for p, t in zip(pointers, truth, strict=True)
+        ]
+        rims = [c if pointers[node] == node else RULE for node, c in enumerate(colours)]
+        draw_graph(ax, edges, place, pointers, colours=colours, rims=rims)
         ax.set_title(name, fontsize=SMALL + 1)
-        ax.set_axis_off()
-        ax.margins(0.08)
     figure.supxlabel("dark or coloured rim: points to itself", fontsize=SMALL)
     return figure
 
