@@ -92,12 +92,14 @@ def compare_runs(names: Sequence[str], *, runs_dir: str, output: str | None, use
     return 0
 
 
-def _one(config: Config, folder: Path, processes: Processes) -> int:
-    """One run, printed at the end."""
+def _one(config: Config, folder: Path, processes: Processes, *, whole: Path | None = None) -> int:
+    """One run, printed at the end; `whole` is the multirun that it is part of, and goes on with."""
     try:
         finished = run(config, folder, processes)
     except Interrupted as stop:
-        _tell(processes, f"zoo: {str(stop).partition(';')[0]}\n     go on from there: zoo train resume={folder}")
+        _tell(
+            processes, f"zoo: {str(stop).partition(';')[0]}\n     go on from there: zoo train resume={whole or folder}"
+        )
         return stop.code
     except NonFiniteError as error:
         _tell(processes, f"zoo: {error}")
@@ -211,7 +213,7 @@ def _launch(
     def one(name: str) -> int:
         if processes.main:
             print(f"\n{numbers[name]}", flush=True)
-        return _one(configs[name], place / name, processes)
+        return _one(configs[name], place / name, processes, whole=place)
 
     def told(job: Job, code: int) -> bool | None:
         if not here:

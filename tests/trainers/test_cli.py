@@ -210,6 +210,12 @@ def test_eval_finds_a_run_by_folder_name_and_latest(
     assert "'gird'" in mistake(capsys, "eval", str(trained), "--distributions", "gird")
 
 
+def test_a_multirun_that_was_stopped_tells_how_all_of_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    code = zoo("train", "-m", *TINY, "seed=0,1", "trainer.time_limit=1e-9")
+    (place,) = Path("runs").glob("*-multirun")
+    assert code == 124 and f"go on from there: zoo train resume={place}\n" in capsys.readouterr().err
+
+
 def test_runs_of_baselines_are_found_as_others_are(tmp_path: Path) -> None:
     place = tmp_path / "baselines" / "ntm.graves2014-copy" / "ntm-s0"
     place.mkdir(parents=True)

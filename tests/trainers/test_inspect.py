@@ -133,6 +133,9 @@ def test_figures_of_what_is_not_recorded_are_not_drawn() -> None:
     sample = look(model, task.sample(batch_size=1, size=3))
     found = {name: draw(sample, Path(f"{name}.png"), title="none") for name, draw in FIGURES.items()}
     assert {name for name, path in found.items() if path is not None} == {"latents"}
+    bfs = tasks.create("bfs")
+    one_step = look(zoo.Reasoner(bfs.spec, zoo.create("deep_sets", hidden_size=4)), bfs.sample(batch_size=1, size=1))
+    assert one_step.steps == 1 and FIGURES["hints"](one_step, Path("hints.png"), title="none") is None
     with pytest.raises(ValueError, match="one sample in the dense layout"):
         look(model, task.sample(batch_size=2, size=3))
 

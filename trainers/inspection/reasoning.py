@@ -209,7 +209,10 @@ def hint_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     """
     kinds = [("right", "share of entries right"), ("error", "root mean square error")]
     panels = [
-        (label, {name.partition("/")[2]: v for name, v in sample.arrays.items() if name.startswith(f"{kind}/")})
+        (
+            label,
+            {name.partition("/")[2]: v for name, v in sample.arrays.items() if name.startswith(f"{kind}/") and len(v)},
+        )
         for kind, label in kinds
     ]
     panels = [(label, curves) for label, curves in panels if curves]

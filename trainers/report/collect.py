@@ -16,7 +16,6 @@ from trainers.report.curves import Curve
 from trainers.run_config import Config
 
 FINISHED, UNFINISHED, DIVERGED, EMPTY = "finished", "unfinished", "diverged", "not started"
-METRICS = "metrics.jsonl"
 _MEASURES = {
     "score": ("score", False),
     "accuracy": ("accuracy", False),
@@ -157,7 +156,7 @@ def spread(values: Sequence[float]) -> float | None:
 def _run(folder: Path, name: str, config: Config, series: int) -> Run:
     """One run folder, in whatever state it is."""
     summary, environment = (_mapping(runs.read_json(folder / file)) for file in (runs.SUMMARY, runs.ENVIRONMENT))
-    curve = curves.read(folder / METRICS)
+    curve = curves.read(folder / runs.METRICS)
     logged = int(max((each.steps[-1] for each in curve.values()), default=0))
     done = summary.get("step")
     step = max(logged, done if isinstance(done, int) else 0)
