@@ -60,7 +60,7 @@ def can_inspect(model: Reasoner, task: Task) -> bool:
 def inspect_model(
     model: Reasoner,
     task: Task,
-    folder: Path,
+    folder: str | Path,
     *,
     size: int,
     title: str,
@@ -88,7 +88,7 @@ def inspect_model(
     batch = task.for_scoring().sample(
         seed=seed, batch_size=1, size=size, index=index, distribution=distribution, layout="dense"
     )
-    sample = look(model, batch)
+    sample, folder = look(model, batch), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figures = {}
     for name, draw in FIGURES.items():
