@@ -40,11 +40,14 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
         The file.
 
     Raises:
-        UsageError: the row has not passed, its run folder is gone or another one, or the weights are too large.
+        UsageError: the row is not the library's or has not passed, its run folder is gone or another one, or the weights
+            are too large.
     """
     row = baselines.load(name)
     counted = ledger.current(row, results)
     verdict = judge(row, counted)
+    if name not in baselines.names():
+        raise UsageError(f"{name} is a row of your own", "rows of the library's configs/baseline are shipped")
     if verdict.state != PASSED:
         raise UsageError(f"{name} is {verdict.state}: only weights that passed are shipped", f"zoo reproduce {name}")
     entry = best_on_validation([entry for (arm, _), entry in counted.items() if arm == row.main])

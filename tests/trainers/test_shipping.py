@@ -63,6 +63,10 @@ def test_the_seed_best_on_validation_is_chosen(tmp_path: Path) -> None:
 
 
 def test_only_what_passed_is_shipped(tmp_path: Path) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text((baselines.BASELINES / f"{NAME}.yaml").read_text("utf-8"), "utf-8")
+    with pytest.raises(UsageError, match="of your own"):
+        shipping.ship(str(own), results=tmp_path / "results", folder=tmp_path)
     with pytest.raises(UsageError, match="not measured"):
         shipping.ship(NAME, results=tmp_path / "results", folder=tmp_path)
     missed = ROW["measures"][0] | {"require": {"at_most": -1}}  # type: ignore[index]
