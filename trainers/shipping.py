@@ -40,8 +40,8 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
         The file.
 
     Raises:
-        UsageError: the row is not the library's or has not passed, its run folder is gone or another one, or the weights
-            are too large.
+        UsageError: the row is not the library's or has not passed, its run folder is gone or another one, or its
+            weights are too large.
     """
     row = baselines.load(name)
     counted = ledger.current(row, results)
