@@ -240,7 +240,7 @@ def hint_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
         ax.tick_params(labelsize=SMALL)
         ax.grid(True, color="#DDDDDD", linewidth=0.6)
         ax.legend(fontsize=SMALL, frameon=False)
-    figure.suptitle(f"{title}\nfed its own hints", fontsize=10)
+    figure.suptitle(f"{title}\nits own hints", fontsize=10)
     return save(figure, path)
 
 
