@@ -106,7 +106,7 @@ def readme_table(verdicts: Sequence[Verdict]) -> str:
     lines = ["| row | measure | published | measured | verdict |", "| --- | --- | --- | --- | --- |"]
     for verdict in verdicts:
         figure = next((f for f in verdict.figures if f.measure.published and f.measure.require), None)
-        figure = figure or next(f for f in verdict.figures if f.measure.require or f.measure.published)
+        figure = figure or next((f for f in verdict.figures if f.measure.require), verdict.figures[0])
         paper = figure.measure.published
         value = "" if paper is None else (number(paper.value) if paper.value is not None else paper.text)
         link = f"[`{verdict.baseline.name}`]({PAGE}#{_anchor(verdict.baseline.name)})"
@@ -221,7 +221,9 @@ def _lines(
     if by_size:
         order = sorted(by_size)
         spread = [statistics.stdev(by_size[n]) if len(by_size[n]) > 1 else 0.0 for n in order]
-        lines.append(Line(arm, order, [statistics.fmean(by_size[n]) for n in order], spread, colour))
+        drawn = max(map(len, by_size.values()))
+        label = arm if drawn == row.seeds else f"{arm} ({drawn} of {row.seeds} seeds)"
+        lines.append(Line(label, order, [statistics.fmean(by_size[n]) for n in order], spread, colour))
     points = {
         m.score.size: m.published
         for m in row.measures

@@ -218,7 +218,8 @@ def _launch(
     def told(job: Job, code: int) -> bool | None:
         if not here:
             print(f"{numbers[job.name]}: {'finished' if not code else f'ended with exit code {code}'}", flush=True)
-        return code == 0 if here else None
+        # A run that diverged does not keep the others from theirs.
+        return code in (0, 1) if here else None
 
     work = [
         Job(

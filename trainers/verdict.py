@@ -71,7 +71,8 @@ def judge(baseline: Baseline, entries: Mapping[tuple[str, int], Entry]) -> Verdi
         else:
             arm = measure.arm or baseline.main
             found = {seed: entries[arm, seed] for seed in range(baseline.seeds) if (arm, seed) in entries}
-            seeds = {seed: value_of(measure, entry) for seed, entry in found.items() if entry.over}
+            values = {seed: value_of(measure, entry) for seed, entry in found.items() if entry.over}
+            seeds = {seed: value for seed, value in values.items() if value is not None}
             figures[measure.name] = _over_seeds(measure, seeds, complete=len(seeds) == baseline.seeds)
     state = _state(figures.values(), missing, wanted)
     ordered = tuple(figures[measure.name] for measure in baseline.measures)
@@ -79,8 +80,8 @@ def judge(baseline: Baseline, entries: Mapping[tuple[str, int], Entry]) -> Verdi
     return Verdict(baseline, ordered, state, missing, started)
 
 
-def value_of(measure: Measure, entry: Entry) -> float:
-    """A measure's value of one seed; NaN for a diverged one, or where the scores lack it."""
+def value_of(measure: Measure, entry: Entry) -> float | None:
+    """A measure's value of one seed; NaN for a diverged one, None where its entry was written without it."""
     if entry.state != FINISHED:
         return math.nan
     if measure.score is not None:
@@ -89,19 +90,21 @@ def value_of(measure: Measure, entry: Entry) -> float:
     return _first(measure.first, entry.values["validation"])
 
 
-def _score(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float:
-    """A value of the final scores."""
+def _score(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float | None:
+    """A value of the final scores, None where they lack it."""
     for cell in scores:
         if cell["n"] == what.size and what.distribution in (None, cell["distribution"]):
             values = cell if what.probe is None else cell["probes"].get(what.probe, {})
             value = values.get(what.metric)
-            return math.nan if value is None else float(value)
-    return math.nan
+            return None if value is None else float(value)
+    return None
 
 
-def _first(what: FirstBelow, curve: Mapping[str, Sequence[float | int | None]]) -> float:
-    """Samples at the first validation below the threshold."""
-    for samples, value in zip(curve["samples"], curve.get(what.metric, ()), strict=False):
+def _first(what: FirstBelow, curve: Mapping[str, Sequence[float | int | None]]) -> float | None:
+    """Samples at the first validation below the threshold, None where the metric was not logged."""
+    if what.metric not in curve:
+        return None
+    for samples, value in zip(curve["samples"], curve[what.metric], strict=True):
         if value is not None and value < what.below:
             return float(samples or 0)
     return math.inf

@@ -83,6 +83,14 @@ def test_a_row_whose_seed_diverged_says_so(root: Path) -> None:
     assert "3.000, diverged" in page and "missed: a seed diverged" in page
 
 
+def test_a_size_that_old_entries_lack_is_not_measured(root: Path) -> None:
+    put(root, entry("two", 1, 3.0))
+    larger = ROW["measures"][0] | {"score": {"size": 9, "probe": "copied", "metric": "wrong_per_graph"}}  # type: ignore[index]
+    write_row(ROW | {"measures": [larger]})
+    page = baseline_pages.pages(root)[PAGE]
+    assert "incomplete" in page and "diverged" not in page.partition("## ")[2]
+
+
 def test_a_readme_without_the_place_is_refused(root: Path) -> None:
     (root / README).write_text("nothing", "utf-8")
     with pytest.raises(ValueError, match="no lines"):
