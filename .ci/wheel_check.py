@@ -32,7 +32,8 @@ def check_contents(wheel: Path) -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", *PACKAGES], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
-    missing = [name for name in tracked if name.endswith((".py", ".yaml", ".safetensors", ".js", ".css")) and name not in names]
+    kinds = (".py", ".yaml", ".safetensors", ".js", ".css")
+    missing = [name for name in tracked if name.endswith(kinds) and name not in names]
     assert not missing, f"tracked, but not in the wheel: {missing}"
     assert any(name.startswith("configs/") and name.endswith(".yaml") for name in names), "no configs in the wheel"
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names), "no license in the wheel"
