@@ -11,16 +11,16 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainers import baselines, ledger
 from trainers.baselines import Baseline
 from trainers.config import FOLDER
 from trainers.figures import Line, Panel, size_figure
 from trainers.ledger import FINISHED, Entry
-from trainers.verdict import PASSED, UNMEASURED, Verdict, judge
+from trainers.verdict import PASSED, UNMEASURED, Verdict, in_cell, judge
 from trainers.verdict_table import measured, misses, number, outcome, published, seeds
 
 ROOT = FOLDER.parent
@@ -34,58 +34,70 @@ _AXES = {"score": "score", "exact": "share of samples exact", "accuracy": "accur
 _SHARES = ("score", "exact", "accuracy")
 
 
-def pages(root: Path = ROOT, results: Path | None = None) -> dict[Path, str]:
-    """Text of every generated file, by path below `root`; the README with its table replaced."""
-    results = results or root / "results"
+class Drawing(NamedTuple):
+    """A row's figure: its panels, the largest training size, its title."""
+
+    panels: list[Panel]
+    trained_to: int | None
+    title: str
+
+    @property
+    def stamp(self) -> str:
+        """Sixteen letters for all that is drawn."""
+        return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
+
+
+class Generated(NamedTuple):
+    """Every generated file by path below the root: texts, the README with its table replaced, and figures."""
+
+    texts: dict[Path, str]
+    figures: dict[Path, Drawing]
+
+
+def generate(root: Path = ROOT) -> Generated:
+    """What the ledger gives; nothing is written.
+
+    Raises:
+        ValueError: the README has no place for its table.
+    """
+    results = root / "results"
     rows = [baselines.load(name) for name in baselines.names()]
     verdicts = [judge(row, ledger.current(row, results)) for row in rows]
+    drawings = {row.name: drawing for row in rows if (drawing := _drawing(row, ledger.current(row, results))).panels}
     readme = (root / README).read_text("utf-8")
     head, begin, rest = readme.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{README} has no lines {BEGIN} and {END}")
-    return {
-        PAGE: _page(verdicts, results),
+    texts = {
+        PAGE: _page(verdicts, results, drawings),
         README: f"{head}{BEGIN}\n{readme_table(verdicts)}\n{END}{tail}",
     }
+    return Generated(texts, {FIGURES / f"{name}.png": drawing for name, drawing in drawings.items()})
 
 
-def figures(root: Path = ROOT, results: Path | None = None) -> dict[Path, tuple[Baseline, str]]:
-    """Row and fingerprint of what is drawn, by path below `root`, for every row that has something to draw."""
-    results = results or root / "results"
-    found = {}
-    for name in baselines.names():
-        row = baselines.load(name)
-        panels, trained_to = _panels(row, ledger.current(row, results))
-        if panels:
-            drawn = json.dumps([panels, trained_to, row.title])
-            found[FIGURES / f"{name}.png"] = (row, hashlib.sha256(drawn.encode()).hexdigest()[:16])
-    return found
-
-
-def stale(root: Path = ROOT) -> list[Path]:
+def stale(root: Path = ROOT, generated: Generated | None = None) -> list[Path]:
     """Generated files that are not what the ledger gives."""
-    wrong = [path for path, text in pages(root).items() if not _is(root / path, text)]
-    wanted = figures(root)
-    wrong += [path for path, (_, stamp) in wanted.items() if stamp_of(root / path) != stamp]
+    texts, figures = generated or generate(root)
+    wrong = [path for path, text in texts.items() if not _is(root / path, text)]
+    wrong += [path for path, drawing in figures.items() if stamp_of(root / path) != drawing.stamp]
     there = {path.relative_to(root) for path in (root / FIGURES).glob("*.png")}
-    return wrong + sorted(there - set(wanted))
+    return wrong + sorted(there - set(figures))
 
 
 def write(root: Path = ROOT) -> list[Path]:
     """Write what is stale, and remove figures of rows that are gone; the paths."""
-    changed = stale(root)
-    texts, wanted = pages(root), figures(root)
+    generated = generate(root)
+    changed = stale(root, generated)
     for path in changed:
-        if path in texts:
+        if path in generated.texts:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(texts[path], encoding="utf-8")
-        elif path in wanted:
-            row, stamp = wanted[path]
-            panels, trained_to = _panels(row, ledger.current(row, root / "results"))
+            (root / path).write_text(generated.texts[path], encoding="utf-8")
+        elif path in generated.figures:
+            panels, trained_to, title = drawing = generated.figures[path]
             note = "stars: as published" if any(line.published for panel in panels for line in panel.lines) else ""
-            place, stamped = root / path, {_STAMP: stamp}
-            size_figure(panels, place, title=row.title, trained_to=trained_to, note=note, metadata=stamped)
+            stamped = {_STAMP: drawing.stamp}
+            size_figure(panels, root / path, title=title, trained_to=trained_to, note=note, metadata=stamped)
         else:
             (root / path).unlink()
     return changed
@@ -114,7 +126,7 @@ def readme_table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def _page(verdicts: Sequence[Verdict], results: Path) -> str:
+def _page(verdicts: Sequence[Verdict], results: Path, drawn: Container[str]) -> str:
     """The long page."""
     lines = [
         "# Baselines",
@@ -137,11 +149,11 @@ def _page(verdicts: Sequence[Verdict], results: Path) -> str:
         done = f"{wanted - len(verdict.missing)} of {wanted}"
         lines.append(f"| {link} | {_state(verdict)} | {done} | {took} | {'; '.join(misses(verdict))} |")
     for verdict in verdicts:
-        lines += ["", *_section(verdict, results)]
+        lines += ["", *_section(verdict, results, drawn)]
     return "\n".join(lines) + "\n"
 
 
-def _section(verdict: Verdict, results: Path) -> list[str]:
+def _section(verdict: Verdict, results: Path, drawn: Container[str]) -> list[str]:
     """A row's part of the long page."""
     row = verdict.baseline
     lines = [f"## {row.name}", "", f"{row.title}. {row.paper}, <{row.link}>.", "", row.about.strip(), ""]
@@ -153,11 +165,11 @@ def _section(verdict: Verdict, results: Path) -> list[str]:
         lines.append(f"| {' | '.join(cells)} | {'' if require is None else require} | {outcome(figure)} |")
     if row.notes:
         lines += ["", row.notes.strip()]
-    counted = ledger.current(row, results)
-    if _panels(row, counted)[0]:
+    if row.name in drawn:
         lines += ["", f"![{row.title}: measured against size, with the published points](baselines/{row.name}.png)"]
     entries = ledger.entries(row, results)
     if entries:
+        counted = ledger.current(row, results)
         lines += ["", "<details><summary>Every seed begun</summary>", "", *_entries(entries, counted), "", "</details>"]
     return lines
 
@@ -170,7 +182,8 @@ def _entries(entries: Sequence[Entry], counted: Mapping[tuple[str, int], Entry])
     ]
     for entry in entries:
         values: Mapping[str, Any] = entry.values
-        counts = counted.get((entry.arm, entry.seed)) is not None and counted[entry.arm, entry.seed].path == entry.path
+        now = counted.get((entry.arm, entry.seed))
+        counts = now is not None and now.path == entry.path
         state = entry.state if counts else f"{entry.state}, not counted (another recipe, or run again)"
         minutes = f"{values['seconds'] / 60:.1f} ({values['cpu_seconds'] / 60:.1f})" if "seconds" in values else ""
         commit = f"{str(values['commit'])[:8]}{' and changes' if values['dirty'] else ''}"
@@ -182,7 +195,7 @@ def _entries(entries: Sequence[Entry], counted: Mapping[tuple[str, int], Entry])
     return lines
 
 
-def _panels(row: Baseline, counted: Mapping[tuple[str, int], Entry]) -> tuple[list[Panel], int | None]:
+def _drawing(row: Baseline, counted: Mapping[tuple[str, int], Entry]) -> Drawing:
     """What a row's figure shows: each metric that measures have at several sizes, an arm a line; and training's end."""
     kinds: dict[tuple[str, str | None, str | None], None] = {}
     for measure in row.measures:
@@ -198,7 +211,7 @@ def _panels(row: Baseline, counted: Mapping[tuple[str, int], Entry]) -> tuple[li
             title = name if distribution is None else f"{name}, {distribution}"
             panels.append(Panel(title, name, lines, share=metric in _SHARES))
     sizes = row.base.get("trainer.sizes")
-    return panels, max(sizes) if sizes else None
+    return Drawing(panels, max(sizes) if sizes else None, row.title)
 
 
 def _lines(
@@ -214,9 +227,9 @@ def _lines(
     for seed in range(row.seeds):
         entry = counted.get((arm, seed))
         for cell in entry.values["scores"] if entry is not None and entry.state == FINISHED else ():
-            values = cell if probe is None else cell["probes"].get(probe, {})
-            if distribution in (None, cell["distribution"]) and values.get(metric) is not None:
-                by_size.setdefault(cell["n"], []).append(values[metric])
+            value = in_cell(cell, metric, probe)
+            if distribution in (None, cell["distribution"]) and value is not None:
+                by_size.setdefault(cell["n"], []).append(value)
     lines = []
     if by_size:
         order = sorted(by_size)

@@ -59,9 +59,7 @@ class Asked(NamedTuple):
     @property
     def job_name(self) -> str:
         """Unique among jobs."""
-        return (
-            f"{Path(self.baseline).stem if self.baseline.endswith('.yaml') else self.baseline}/{self.arm}-s{self.seed}"
-        )
+        return f"{baselines.load(self.baseline).name}/{self.arm}-s{self.seed}"
 
 
 def reproduce(

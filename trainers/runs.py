@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -187,18 +188,30 @@ def read_json(path: Path) -> Any:
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `metrics.jsonl`, as far as they are whole; none where there is no such file."""
+    """The lines of a run's `metrics.jsonl` by ascending step; none where there is no such file.
+
+    Left out are lines that a kill cut short, or that are no metrics of a step.
+    """
     try:
-        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+        lines = (folder / METRICS).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    rows = []
+    rows: list[dict[str, Any]] = []
+    last = -math.inf
     for line in lines:
         try:
-            rows.append(json.loads(line))
-        except ValueError:  # the last line of a run that is being written
+            row = json.loads(line)
+        except ValueError:
             continue
+        if isinstance(row, dict) and is_number(row.get("step")) and row["step"] > last:
+            last = row["step"]
+            rows.append(row)
     return rows
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value read from JSON is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def training_tree(config: Config) -> dict[str, Any]:

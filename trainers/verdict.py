@@ -92,12 +92,15 @@ def value_of(measure: Measure, entry: Entry) -> float | None:
 
 def _score(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float | None:
     """A value of the final scores, None where they lack it."""
-    for cell in scores:
-        if cell["n"] == what.size and what.distribution in (None, cell["distribution"]):
-            values = cell if what.probe is None else cell["probes"].get(what.probe, {})
-            value = values.get(what.metric)
-            return None if value is None else float(value)
-    return None
+    cells = (cell for cell in scores if cell["n"] == what.size and what.distribution in (None, cell["distribution"]))
+    return next((in_cell(cell, what.metric, what.probe) for cell in cells), None)
+
+
+def in_cell(cell: Mapping[str, Any], metric: str, probe: str | None) -> float | None:
+    """A metric of a recorded cell, or of one of its probes; None where it has none."""
+    values = cell if probe is None else cell["probes"].get(probe, {})
+    value = values.get(metric)
+    return None if value is None else float(value)
 
 
 def _first(what: FirstBelow, curve: Mapping[str, Sequence[float | int | None]]) -> float | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tasks import generators
 from tasks.kernel import kernel
 from tasks.registry import option, register
+from tasks.sequences.ntm_paper import NTM_PAPER
 from tasks.sequences.word_task import WordTask
 from tasks.task import Draw
 
@@ -26,19 +27,7 @@ class AssociativeRecallConfig:
     random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
 
 
-@register(
-    "associative_recall",
-    config=AssociativeRecallConfig,
-    paper="Graves et al., Neural Turing Machines, 2014",
-    year=2014,
-    bibtex="""
-@article{graves2014neural,
-  title={Neural {T}uring Machines},
-  author={Graves, Alex and Wayne, Greg and Danihelka, Ivo},
-  journal={arXiv preprint arXiv:1410.5401},
-  year={2014}
-}""",
-)
+@register("associative_recall", config=AssociativeRecallConfig, **NTM_PAPER)
 class AssociativeRecall(WordTask):
     """Associative recall: read items, then one of them again, and write the item that followed it.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.registry import option, register
+from tasks.sequences.ntm_paper import NTM_PAPER
 from tasks.sequences.word_task import WordTask
 from tasks.task import Draw
 
@@ -24,19 +25,7 @@ class CopyConfig:
     random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
 
 
-@register(
-    "copy",
-    config=CopyConfig,
-    paper="Graves et al., Neural Turing Machines, 2014",
-    year=2014,
-    bibtex="""
-@article{graves2014neural,
-  title={Neural {T}uring Machines},
-  author={Graves, Alex and Wayne, Greg and Danihelka, Ivo},
-  journal={arXiv preprint arXiv:1410.5401},
-  year={2014}
-}""",
-)
+@register("copy", config=CopyConfig, **NTM_PAPER)
 class Copy(WordTask):
     """Copy: read random binary vectors, then, after a delimiter, write them again.
 

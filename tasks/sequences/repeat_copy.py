@@ -14,6 +14,7 @@ from tasks import generators
 from tasks.batch import Batch
 from tasks.inputs import Inputs
 from tasks.registry import near, option, register
+from tasks.sequences.ntm_paper import NTM_PAPER
 from tasks.sequences.sequence_task import POSITIONAL, SequenceTask, inside
 from tasks.sequences.word_task import check_bits, read_bits
 from tasks.spec import Location, Probe, Stage, Type
@@ -48,19 +49,7 @@ class RepeatCopyConfig:
             raise ValueError(f"repeat_copy: norm must be at least 2, got {self.norm}")
 
 
-@register(
-    "repeat_copy",
-    config=RepeatCopyConfig,
-    paper="Graves et al., Neural Turing Machines, 2014",
-    year=2014,
-    bibtex="""
-@article{graves2014neural,
-  title={Neural {T}uring Machines},
-  author={Graves, Alex and Wayne, Greg and Danihelka, Ivo},
-  journal={arXiv preprint arXiv:1410.5401},
-  year={2014}
-}""",
-)
+@register("repeat_copy", config=RepeatCopyConfig, **NTM_PAPER)
 class RepeatCopy(SequenceTask):
     """Repeat copy: read random binary vectors and a number, write the vectors that many times, then an end marker.
 

@@ -79,7 +79,7 @@ def test_a_miss_says_by_how_much_and_an_earlier_attempt_stays(root: Path) -> Non
 def test_a_row_whose_seed_diverged_says_so(root: Path) -> None:
     put(root, entry("one", 1, 1.0, attempt=2, state="diverged", message="loss is nan"))
     put(root, entry("two", 1, 3.0))
-    page = baseline_pages.pages(root)[PAGE]
+    page = baseline_pages.generate(root).texts[PAGE]
     assert "3.000, diverged" in page and "missed: a seed diverged" in page
 
 
@@ -87,21 +87,21 @@ def test_a_size_that_old_entries_lack_is_not_measured(root: Path) -> None:
     put(root, entry("two", 1, 3.0))
     larger = ROW["measures"][0] | {"score": {"size": 9, "probe": "copied", "metric": "wrong_per_graph"}}  # type: ignore[index]
     write_row(ROW | {"measures": [larger]})
-    page = baseline_pages.pages(root)[PAGE]
+    page = baseline_pages.generate(root).texts[PAGE]
     assert "incomplete" in page and "diverged" not in page.partition("## ")[2]
 
 
 def test_a_readme_without_the_place_is_refused(root: Path) -> None:
     (root / README).write_text("nothing", "utf-8")
     with pytest.raises(ValueError, match="no lines"):
-        baseline_pages.pages(root)
+        baseline_pages.generate(root)
 
 
 def test_recalled_figures_are_shown_as_such(root: Path) -> None:
     recalled = {"value": 0.25, "where": "table 2", "evidence": "recalled"}
     measure = ROW["measures"][1] | {"published": recalled}  # type: ignore[index]
     write_row(ROW | {"measures": [ROW["measures"][0], measure]})  # type: ignore[index]
-    assert "0.250 (table 2; recalled from memory, not verified)" in baseline_pages.pages(root)[PAGE]
+    assert "0.250 (table 2; recalled from memory, not verified)" in baseline_pages.generate(root).texts[PAGE]
 
 
 def test_every_row_of_the_repository_is_sound_and_the_pages_are_those_of_the_ledger(

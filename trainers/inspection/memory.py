@@ -21,6 +21,7 @@ from trainers.inspection.panels import (
     WIDTH,
     Block,
     chosen,
+    colour_bar,
     draw_blocks,
     heads_of,
     mark_time,
@@ -92,9 +93,7 @@ def memory_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
         mark_time(list(axes.values()), sample)
     for label, (image, beside) in images.items():
         if image is not None:
-            bar = figure.colorbar(image, ax=beside, pad=0.01, aspect=14, shrink=0.85)
-            bar.set_label(label, fontsize=SMALL)
-            bar.ax.tick_params(labelsize=SMALL - 1)
+            colour_bar(figure, image, beside, label, aspect=14.0, shrink=0.85)
     figure.suptitle(title, fontsize=10)
     return save(figure, path)
 
@@ -221,7 +220,7 @@ def activation_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     for (name, blocks), ax in zip(layers.items(), axes[len(rows) :], strict=True):
         loudest = _spread([block.values for block in blocks])
         image = draw_blocks(ax, blocks, title=_titled(sample, name), low=-loudest, high=loudest, colours=_DIVERGING)
-        figure.colorbar(image, ax=ax, pad=0.01).ax.tick_params(labelsize=SMALL - 1)
+        colour_bar(figure, image, ax)
     mark_time(axes, sample)
     figure.suptitle(title, fontsize=10)
     return save(figure, path)

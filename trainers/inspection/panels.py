@@ -11,6 +11,7 @@ from trainers.inspection.sample import Array, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 MOST_TOKENS = 240  # columns of an image over time; more would be narrower than a pixel
@@ -29,6 +30,13 @@ class Block(NamedTuple):
 
     label: str
     values: Array
+
+
+def colour_bar(figure: Figure, image: AxesImage, axes: Axes | Sequence[Axes], label: str = "", **layout: float) -> None:
+    """A bar beside axes that tells what an image's colours mean; `layout` is matplotlib's."""
+    bar = figure.colorbar(image, ax=axes, pad=0.01, **layout)  # type: ignore[arg-type]
+    bar.set_label(label, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL - 1)
 
 
 def draw_blocks(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.spec import Location, Probe, Stage, Type
 from trainers.figures import COLOURS, MARKERS, new_figure, save
-from trainers.inspection.panels import PAPER, RULE, SMALL, WIDTH, chosen, whole_numbers
+from trainers.inspection.panels import PAPER, RULE, SMALL, WIDTH, chosen, colour_bar, whole_numbers
 from trainers.inspection.sample import Array, Sample
 from zoo.recording import Kind
 
@@ -65,9 +65,7 @@ def sender_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
         lowest.set_xlabel("sender", fontsize=SMALL)
         lowest.tick_params(labelbottom=True)
     if image is not None:
-        bar = figure.colorbar(image, ax=list(axes.flat), pad=0.01, shrink=0.8, aspect=24)
-        bar.set_label("share of channels supplied", fontsize=SMALL)
-        bar.ax.tick_params(labelsize=SMALL - 1)
+        colour_bar(figure, image, list(axes.flat), "share of channels supplied", shrink=0.8, aspect=24.0)
     ringed = "\nring: the true predecessor; blue, it was heard most" if truth is not None else ""
     figure.suptitle(title + ringed, fontsize=10)
     return save(figure, path)
@@ -108,7 +106,7 @@ def latent_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
         whole_numbers(ax)
         ax.set_title(meaning, fontsize=SMALL + 1, loc="left", pad=3)
         ax.tick_params(labelsize=SMALL)
-        figure.colorbar(image, ax=ax, pad=0.01).ax.tick_params(labelsize=SMALL - 1)
+        colour_bar(figure, image, ax)
     figure.suptitle(title, fontsize=10)
     return save(figure, path)
 
@@ -142,9 +140,7 @@ def layer_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
             ax.set_title(f"step {time + 1}", fontsize=SMALL + 1)
     axes[0].set_ylabel("layer", fontsize=SMALL)
     if image is not None:
-        bar = figure.colorbar(image, ax=list(axes), pad=0.01)
-        bar.set_label("norm of the latents", fontsize=SMALL)
-        bar.ax.tick_params(labelsize=SMALL - 1)
+        colour_bar(figure, image, list(axes), "norm of the latents")
     figure.suptitle(f"{title}\n{sample.tracks[names[0]].meaning}", fontsize=10)
     return save(figure, path)
 

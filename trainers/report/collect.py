@@ -156,7 +156,7 @@ def spread(values: Sequence[float]) -> float | None:
 def _run(folder: Path, name: str, config: Config, series: int) -> Run:
     """One run folder, in whatever state it is."""
     summary, environment = (_mapping(runs.read_json(folder / file)) for file in (runs.SUMMARY, runs.ENVIRONMENT))
-    curve = curves.read(folder / runs.METRICS)
+    curve = curves.read(folder)
     logged = int(max((each.steps[-1] for each in curve.values()), default=0))
     done = summary.get("step")
     step = max(logged, done if isinstance(done, int) else 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from trainers import runs
+from trainers.runs import is_number
 
 MAIN = ("train/loss", "val/score", "train/grad_norm", "train/samples_per_second")
 """Metrics that come first in the choice."""
@@ -32,18 +34,18 @@ class Curve:
     values: list[float] = field(default_factory=list)
 
 
-def read(path: Path) -> dict[str, Curve]:
-    """The curves of a `metrics.jsonl`; empty if there is none. Lines that a kill cut short are left out."""
+def read(folder: Path) -> dict[str, Curve]:
+    """The curves of a run; empty where it logged nothing."""
     curves: dict[str, Curve] = {}
     before, seconds = 0.0, 0.0
-    for row in _rows(path):
+    for row in runs.metrics(folder):
         step = float(row["step"])
         # `train/step_ms` is the mean since the values before were read, so that the sum is the time that went by.
         milliseconds = row.get("train/step_ms", math.nan)
-        seconds += (step - before) * milliseconds / 1000 if _is_number(milliseconds) else math.nan
+        seconds += (step - before) * milliseconds / 1000 if is_number(milliseconds) else math.nan
         before = step
         for name, value in row.items():
-            if name == "step" or name.startswith(_LEFT_OUT) or not (value is None or _is_number(value)):
+            if name == "step" or name.startswith(_LEFT_OUT) or not (value is None or is_number(value)):
                 continue
             curve = curves.setdefault(name, Curve())
             curve.steps.append(step)
@@ -107,24 +109,3 @@ def rounded(value: float | None, digits: int = 5) -> float | int | None:
         return None
     short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() else short
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines that can be read, by ascending step."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
-    last = -math.inf
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and _is_number(row.get("step")) and row["step"] > last:
-            last = row["step"]
-            yield row
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
