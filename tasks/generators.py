@@ -21,7 +21,7 @@ GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
 """Names of the random graphs of `graphs`, in the order of their codes."""
 
 # One purpose, one stream.
-SIZE, KIND, DATA, POSITION, OPERATION, QUERY, MEMBER = range(7)
+SIZE, KIND, DATA, POSITION, OPERATION, QUERY, MEMBER, SECOND_POSITION = range(8)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -94,7 +94,7 @@ def choices(seed, index, counts, purpose):
 
 
 @kernel
-def positions(seed, index, sizes, starts, width, random):
+def positions(seed, index, sizes, starts, width, random, purpose=POSITION):
     """Node positions, written at `starts` of a row of `width`: arange(n) / n, or n sorted draws from U[0, 1)."""
     out = np.zeros(width, np.float32)
     sums = np.empty(width)
@@ -104,7 +104,7 @@ def positions(seed, index, sizes, starts, width, random):
         first = starts[b]
         if random:
             # Sorted uniforms in linear time: partial sums of n + 1 exponentials over their total (Devroye, 1986, V.3).
-            _start(stream, seed, index[b], POSITION)
+            _start(stream, seed, index[b], purpose)
             total = 0.0
             for i in range(n):
                 total -= math.log(1.0 - _uniform(stream))
@@ -119,12 +119,12 @@ def positions(seed, index, sizes, starts, width, random):
 
 
 @kernel
-def keys(seed, index, sizes, nodes):
-    """Keys from U[0, 1), representable in float32 and padded with zeros, as float64 `[batch, nodes]`."""
+def keys(seed, index, sizes, nodes, purpose=DATA):
+    """Draws from U[0, 1), representable in float32 and padded with zeros, as float64 `[batch, nodes]`."""
     out = np.zeros((len(sizes), nodes))
     stream = np.empty(1, np.uint64)
     for b in range(len(sizes)):
-        _start(stream, seed, index[b], DATA)
+        _start(stream, seed, index[b], purpose)
         for i in range(sizes[b]):
             out[b, i] = np.float32(_uniform(stream))
     return out

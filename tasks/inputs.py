@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.registry import near
-from tasks.spec import Spec
+from tasks.spec import Location, Probe, Spec, Type
 
 Array = NDArray[Any]
 
@@ -118,6 +118,48 @@ class Inputs:
             b = int(outside.argmax())
             raise self.fail(name, f"a node from 0 to {sizes[b] - 1} in sample {b}", str(chosen[b]))
         return chosen.astype(np.int64)
+
+    def pointers(self, name: str, sizes: Array, nodes: int) -> Array:
+        """A node pointer probe as int64 `[batch, nodes]`, from indices or from one-hot rows `[batch, nodes, nodes]`."""
+        array = self.array(name)
+        if array.ndim == 3:
+            array = self.masks(name, (len(sizes), nodes, nodes)).argmax(-1)
+        else:
+            array = self.shaped(name, (len(sizes), nodes))
+        if array.dtype.kind not in "iu":
+            raise self.fail(name, "integer node indices or one-hot rows", f"dtype {array.dtype}")
+        if (array < 0).any() or (array >= sizes[:, None]).any():
+            raise self.fail(name, "nodes of each sample", f"values from {array.min()} to {array.max()}")
+        return array.astype(np.int64)
+
+    def probe(self, probe: Probe, sizes: Array | None, nodes: int | None) -> Array:
+        """An input by what its probe says it is.
+
+        Args:
+            probe: which; scalars, masks, classes, and nodes' indices.
+            sizes: nodes of each sample, or None if they are not known yet.
+            nodes: nodes of a padded sample, or None if not known yet.
+
+        Returns:
+            float64, bool, int8 or int64 values in the dense layout, indices compact.
+        """
+        batch, row = "batch" if sizes is None else len(sizes), "nodes" if nodes is None else nodes
+        shape: list[int | str] = {
+            Location.NODE: [batch, row],
+            Location.EDGE: [batch, row, row],
+            Location.GRAPH: [batch],
+        }[probe.location]
+        if probe.type is Type.SCALAR:
+            return self.scalars(probe.name, shape)
+        if probe.type is Type.MASK:
+            return self.masks(probe.name, shape)
+        if probe.type is Type.CATEGORICAL:
+            return self.classes(probe.name, shape, probe.classes)
+        if sizes is None or nodes is None or probe.location is not Location.NODE:
+            raise AssertionError(f"input {probe.name!r} cannot be read before the number of nodes is known")
+        if probe.type is Type.MASK_ONE:
+            return self.node(probe.name, sizes, nodes)
+        return self.pointers(probe.name, sizes, nodes)
 
     def sizes(self, sizes: Sequence[int] | Any | None, batch: int, nodes: int) -> Array:
         """Nodes of each sample, int64 `[batch]`: all of them unless told otherwise."""

@@ -148,7 +148,8 @@ class Task(ABC):
         evenly spaced whatever the config says of them.
 
         Args:
-            split: `"train"` (1000 samples of size 16), `"val"` (32 of size 16) or `"test"` (32 of size 64).
+            split: `"train"` (1000 samples of size 16), `"val"` (32 of size 16) or `"test"` (32 of size 64); of
+                the latter two 32 or 64 times as many where a sample's answer is one node or one bit.
 
         Returns:
             The whole set, in the dense layout and in the published order.
@@ -156,7 +157,7 @@ class Task(ABC):
         Raises:
             ValueError: an unknown split, or a task that the benchmark's sets are not known for.
         """
-        samples, size, seed = split_of(split)
+        samples, size, seed = split_of(split, self.name)
         return self.execute(legacy.draw(self.name, seed=seed, samples=samples, size=size))
 
     @abstractmethod

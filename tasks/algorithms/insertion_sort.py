@@ -7,26 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tasks import generators
+from tasks.algorithms.array_task import ArrayConfig, ArrayTask
 from tasks.algorithms.clrs import CLRS
-from tasks.batch import Batch
-from tasks.inputs import Inputs
+from tasks.algorithms.trace import Trace
 from tasks.kernel import kernel
-from tasks.registry import option, register
-from tasks.spec import Location, Probe, Spec, Stage, Type
-from tasks.task import Draw, Task, tensors
+from tasks.registry import register
+from tasks.spec import Location, Probe, Stage, Type
+from tasks.task import Draw
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class InsertionSortConfig:
+class InsertionSortConfig(ArrayConfig):
     """Options of `insertion_sort`."""
-
-    random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
 
 
 @register(
@@ -34,7 +31,7 @@ class InsertionSortConfig:
     config=InsertionSortConfig,
     **CLRS,
 )
-class InsertionSort(Task):
+class InsertionSort(ArrayTask):
     """Insertion sort: each node points to its predecessor in the order of the keys, the first to itself.
 
     Frame t shows the list once node t is inserted among the nodes before it; `j` is the node being inserted and `i`
@@ -48,52 +45,21 @@ class InsertionSort(Task):
 
     def __init__(self, config: InsertionSortConfig) -> None:
         super().__init__(config)
-        self.spec = Spec(
+        self.spec = self._spec(
             "insertion_sort",
-            (
-                Probe("pos", Stage.INPUT, Location.NODE, Type.SCALAR, positional=True),
-                Probe("key", Stage.INPUT, Location.NODE, Type.SCALAR),
-                Probe("pred", Stage.OUTPUT, Location.NODE, Type.PERMUTATION_POINTER),
-                Probe("pred_h", Stage.HINT, Location.NODE, Type.POINTER),
-                Probe("i", Stage.HINT, Location.NODE, Type.MASK_ONE),
-                Probe("j", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            ),
+            Probe("key", Stage.INPUT, Location.NODE, Type.SCALAR),
+            Probe("pred", Stage.OUTPUT, Location.NODE, Type.PERMUTATION_POINTER),
+            Probe("pred_h", Stage.HINT, Location.NODE, Type.POINTER),
+            Probe("i", Stage.HINT, Location.NODE, Type.MASK_ONE),
+            Probe("j", Stage.HINT, Location.NODE, Type.MASK_ONE),
         )
 
-    def _sample(self, draw: Draw, layout: str) -> Batch:
-        nodes = int(draw.sizes.max())
-        keys = generators.keys(draw.seed, draw.index, draw.sizes, nodes)
-        starts = np.arange(len(draw.sizes)) * nodes
-        random_pos = self.config.random_pos
-        pos = generators.positions(draw.seed, draw.index, draw.sizes, starts, keys.size, random_pos)
-        return self._batch(keys, pos.reshape(keys.shape), draw.sizes, draw.index)
+    def _draw(self, draw: Draw) -> tuple[dict[str, Array], Array]:
+        return {"key": generators.keys(draw.seed, draw.index, draw.sizes, draw.sizes.max())}, draw.sizes
 
-    def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
-        given = Inputs(self.spec, inputs, optional=("pos",))
-        keys = given.scalars("key", ("batch", "nodes"))
-        sizes = given.sizes(sizes, *keys.shape)
-        self._check_sizes(sizes)
-        inside = np.arange(keys.shape[1]) < sizes[:, None]
-        given.empty_padding("key", keys, inside)
-        if "pos" in given:
-            pos = given.scalars("pos", keys.shape)
-            given.empty_padding("pos", pos, inside)
-        else:
-            pos = np.where(inside, np.arange(keys.shape[1]) / sizes[:, None], 0)
-        return self._batch(keys, pos.astype(np.float32), sizes, np.arange(len(keys)))
-
-    def _batch(self, keys: Array, pos: Array, sizes: Array, index: Array) -> Batch:
-        """Sort, and gather everything."""
-        pointers, behind, inserted, output = _insertion_sort(keys, sizes)
-        return Batch(
-            spec=self.spec,
-            inputs=tensors({"pos": pos, "key": keys.astype(np.float32)}),
-            hints=tensors({"pred_h": pointers, "i": behind, "j": inserted}),
-            outputs=tensors({"pred": output}),
-            lengths=torch.from_numpy(sizes.copy()),
-            sizes=torch.from_numpy(sizes),
-            index=torch.from_numpy(index),
-        )
+    def _trace(self, values: Mapping[str, Array], sizes: Array) -> Trace:
+        pointers, behind, inserted, output = _insertion_sort(values["key"], sizes)
+        return Trace(sizes.copy(), {"pred_h": pointers, "i": behind, "j": inserted}, {"pred": output})
 
 
 @kernel

@@ -12,7 +12,7 @@ import torch
 import tasks
 from tasks import legacy
 from tasks.batch import Batch
-from tasks.canonical import SPLITS
+from tasks.canonical import SPLITS, split_of
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 from tests.tasks.test_golden import CASES, compact, load, stage
 
@@ -44,15 +44,16 @@ def fingerprint(batch: Batch) -> str:
 def test_canonical_sets_are_the_published_ones(name: str, split: str) -> None:
     batch = tasks.create(name).canonical(split)
     assert fingerprint(batch) == FINGERPRINTS[name, split]
-    assert (batch.batch_size, set(batch.sizes.tolist())) == (SPLITS[split].samples, {SPLITS[split].size})
+    assert (batch.batch_size, set(batch.sizes.tolist())) == (split_of(split, name).samples, {SPLITS[split].size})
 
 
 @pytest.mark.parametrize(("name", "size"), CASES)
 def test_legacy_sampler_draws_the_inputs_of_the_golden_files(name: str, size: int) -> None:
     golden = load(name, size)
     meta = json.loads(golden["meta"].tobytes())
-    assert meta["kwargs"] == {"length": size}
-    drawn = legacy.draw(name, seed=meta["seed"], samples=len(golden["lengths"]), size=size)
+    arguments = dict(meta["kwargs"])
+    length = arguments.pop("length")
+    drawn = legacy.draw(name, seed=meta["seed"], samples=len(golden["lengths"]), size=length, **arguments)
     for probe, value in drawn.items():
         np.testing.assert_array_equal(value, compact(stage(golden, "input/")[probe], value.ndim), err_msg=probe)
 

@@ -15,18 +15,9 @@ import tasks
 from tasks.spec import Location, Stage, Type
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 
-NAMES = [
-    "associative_recall",
-    "bellman_ford",
-    "bfs",
-    "copy",
-    "disjoint_set",
-    "duplicate",
-    "insertion_sort",
-    "repeat_copy",
-    "reverse",
-]
-SPARSE = ["bellman_ford", "bfs"]
+NAMES = tasks.list_tasks()
+ONE_SIZE = ["segments_intersect"]  # four end points, whatever the size
+TWO_ROWS = ["kmp_matcher", "lcs_length", "naive_string_matcher"]
 CONFIGS = Path(__file__).parent.parent.parent / "configs" / "task"
 
 
@@ -39,7 +30,7 @@ def test_half_batches_equal_the_whole_up_to_padding(name: str, layout: str) -> N
     choice = {"seed": 5, "size": sizes_of(name), "distribution": task.distributions, "layout": layout}
     whole = task.sample(index=3, batch_size=12, **choice)
     halves = [task.sample(index=3, batch_size=5, **choice), task.sample(index=8, batch_size=7, **choice)]
-    assert len(set(whole.sizes.tolist())) > 1
+    assert len(set(whole.sizes.tolist())) > 1 or name in ONE_SIZE
     assert torch.equal(whole.index, torch.arange(3, 15))
     parts = [alone(half, b) for half in halves for b in range(half.batch_size)]
     for b, part in enumerate(parts):
@@ -109,7 +100,7 @@ def test_padding_is_zero_and_unscored(name: str) -> None:
     task = tasks.create(name)
     batch = task.sample(size=sizes_of(name), batch_size=12)
     outside = torch.arange(int(batch.sizes.max())) >= batch.sizes[:, None]
-    assert outside.any()
+    assert outside.any() or name in ONE_SIZE
     groups = {Stage.INPUT: batch.inputs, Stage.HINT: batch.hints, Stage.OUTPUT: batch.outputs}
     for probe in batch.spec:
         value = groups[probe.stage][probe.name]
@@ -130,8 +121,8 @@ def test_padding_is_zero_and_unscored(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_random_positions_are_sorted_and_change_nothing_else(name: str) -> None:
     entry = tasks.describe(name)
-    if "random_pos" not in {field.name for field in fields(entry.config)}:
-        pytest.skip("no positions")
+    if "random_pos" not in {field.name for field in fields(entry.config)} or name in TWO_ROWS:
+        pytest.skip("no positions, or those of two strings: see test_strings.py")
     plain = tasks.create(name).sample(size=sizes_of(name), batch_size=8)
     random = tasks.create(name, random_pos=True).sample(size=sizes_of(name), batch_size=8)
     for b, n in enumerate(plain.sizes.tolist()):
@@ -158,7 +149,7 @@ def test_errors_of_sample_name_what_came_and_the_near_matches(name: str) -> None
         task.sample(layout="dens")
     with pytest.raises(ValueError, match="batch_size"):
         task.sample(batch_size=0)
-    if name not in SPARSE:
+    if "sparse" not in task.layouts:
         with pytest.raises(ValueError, match=f"{name} has no sparse layout"):
             task.sample(layout="sparse")
 
@@ -167,8 +158,7 @@ def test_errors_of_sample_name_what_came_and_the_near_matches(name: str) -> None
 def test_errors_of_execute_name_the_input(name: str) -> None:
     task = tasks.create(name)
     inputs = dict(task.sample(size=5, batch_size=2).inputs)
-    targets = {"bfs": "A", "bellman_ford": "A", "insertion_sort": "key", "disjoint_set": "priority"}
-    target = (targets | {"reverse": "symbols", "duplicate": "symbols"}).get(name, "bits")
+    target = next(probe.name for probe in task.spec.inputs if not probe.positional and probe.name not in ("s", "adj"))
     with pytest.raises(ValueError, match=f"needs the inputs.*{target}"):
         task.execute({key: value for key, value in inputs.items() if key != target})
     with pytest.raises(ValueError, match=f"no input '{target}s'; did you mean .*{target}"):
@@ -205,7 +195,7 @@ def test_config_is_frozen_documented_and_has_a_yaml(name: str) -> None:
 
 
 def test_listing_and_unknown_names() -> None:
-    assert set(NAMES) <= set(tasks.list_tasks())
+    assert "bfs" in tasks.list_tasks()
     assert tasks.list_tasks("b*") == ["bellman_ford", "bfs"]
     with pytest.raises(ValueError, match="unknown task 'bsf'; did you mean bfs"):
         tasks.create("bsf")

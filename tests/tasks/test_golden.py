@@ -13,7 +13,9 @@ import tasks
 from tests.tasks.samples import assert_same, values
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-CASES = [(name, size) for name in ("bfs", "bellman_ford", "insertion_sort") for size in (4, 8, 16)]
+CASES = [
+    (name, size) for name in tasks.list_tasks() for size in (4, 8, 16) if (GOLDEN / f"{name}_n{size}.npz").exists()
+]
 
 
 def load(name: str, size: int) -> dict[str, np.ndarray]:
@@ -39,7 +41,8 @@ def test_trace_equals_clrs(name: str, size: int) -> None:
         got = batch.inputs[probe].numpy()
         np.testing.assert_allclose(got, compact(want, got.ndim), atol=1e-5, err_msg=probe)
     for probe, want in stage(golden, "output/").items():
-        np.testing.assert_array_equal(batch.outputs[probe].numpy(), want, err_msg=probe)
+        got = batch.outputs[probe].numpy()
+        np.testing.assert_array_equal(got, compact(want, got.ndim), err_msg=probe)
     hints = stage(golden, "hint/")
     assert hints.keys() == batch.hints.keys()
     for probe, want in hints.items():
@@ -67,7 +70,8 @@ def test_clrs_and_compact_layouts_give_the_same_trace(name: str, size: int) -> N
     task = tasks.create(name)
     batch = task.execute(stage(load(name, size), "input/"))
     exact = {key: torch.from_numpy(value) for key, value in stage(load(name, size), "input/").items()}
-    again = task.execute({key: exact[key] if key in ("A", "key") else batch.inputs[key] for key in batch.inputs})
+    scalar = {probe.name for probe in task.spec.inputs if probe.type == "scalar"}  # float32 could change the trace
+    again = task.execute({key: exact[key] if key in scalar else batch.inputs[key] for key in batch.inputs})
     assert_same(values(batch), values(again))
 
 
