@@ -19,6 +19,8 @@ Array = NDArray[Any]
 
 GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
 """Names of the random graphs of `graphs`, in the order of their codes."""
+UNDIRECTED, DIRECTED, ACYCLIC = range(3)
+"""How the edges of a graph are directed."""
 
 # One purpose, one stream.
 SIZE, KIND, DATA, POSITION, OPERATION, QUERY, MEMBER, SECOND_POSITION = range(8)
@@ -28,7 +30,8 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _WEIGHT_FLOOR = 1e-3  # the CLRS samplers add it under the root so that no weight underflows to "no edge"
 _LOW_HALF = 0xFFFFFFFF
-_CLRS_P = 0.5  # Bernoulli parameter of the CLRS graph samplers
+_BLOCKS = 4  # communities of a graph with communities
+_TOGGLED = 0.01  # probability that an arc within a community is flipped, or that one to a later community is added
 
 
 def seed_word(seed: int) -> np.uint64:
@@ -254,19 +257,88 @@ def _parent_edges(stream, n, recursive):
 
 
 @kernel
-def _edges(stream, n, kind):
-    """The undirected edges of one random graph, each once; only CLRS graphs have edges from a node to itself."""
-    if kind == 0:
-        return _squared_edges(stream, n, _CLRS_P)
-    if kind == 1:
-        return _erdos_renyi_edges(stream, n, min(1.0, 2.0 * math.log(n) / n))
-    if kind == 5:
-        return _squared_edges(stream, n, 0.1 * (1 + _below(stream, 9)))
-    pairs = _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
-    label = _permutation(stream, n)
+def _iid_arcs(stream, n, p, acyclic):
+    """Pairs i <= j of an iid Bernoulli(p) matrix and their ways; if acyclic, of its part above the diagonal."""
+    pairs = np.empty(n * (n + 1) // 2, np.int64)
+    ways = np.empty(n * (n + 1) // 2, np.int8)
+    count = 0
+    for i in range(n):
+        for j in range(i + 1 if acyclic else i, n):
+            way = (1 if _uniform(stream) < p else 0) + (2 if not acyclic and i < j and _uniform(stream) < p else 0)
+            if way:
+                pairs[count] = _pair(i, j)
+                ways[count] = way
+                count += 1
+    return pairs[:count], ways[:count]
+
+
+@kernel
+def _community_arcs(stream, n, p):
+    """As `_iid_arcs` within each community; between communities, few arcs and those to later ones only."""
+    pairs = np.empty(n * (n + 1) // 2, np.int64)
+    ways = np.empty(n * (n + 1) // 2, np.int8)
+    blocks = min(_BLOCKS, n)
+    width = n // blocks
+    count = 0
+    for i in range(n):
+        for j in range(i, n):
+            same = min(i // width, blocks - 1) == min(j // width, blocks - 1)
+            way = 0
+            for k in range(2 if same and i < j else 1):
+                present = same and _uniform(stream) < p
+                if present != (_uniform(stream) < _TOGGLED):
+                    way += k + 1
+            if way:
+                pairs[count] = _pair(i, j)
+                ways[count] = way
+                count += 1
+    return pairs[:count], ways[:count]
+
+
+@kernel
+def _relabel(pairs, ways, label):
+    """Give the nodes of pairs other names, smaller first; ways go with them."""
     for e in range(len(pairs)):
-        pairs[e] = _pair(label[pairs[e] >> 32], label[pairs[e] & _LOW_HALF])
-    return pairs
+        u, v = label[pairs[e] >> 32], label[pairs[e] & _LOW_HALF]
+        pairs[e] = _pair(min(u, v), max(u, v))
+        if u > v and ways[e] != 3:
+            ways[e] = 3 - ways[e]
+
+
+@kernel
+def _edges(stream, n, kind, orientation, density, mix, communities):
+    """Pairs of one random graph, each once, and their ways: 1 from the first to the second node, 2 back, 3 both.
+
+    Only CLRS graphs have edges from a node to itself, of way 1 or 3.
+    """
+    if kind == 0 or kind == 5:
+        p = density if kind == 0 else 0.1 * (1 + _below(stream, 9)) * mix
+        if orientation == UNDIRECTED:
+            pairs = _squared_edges(stream, n, p)
+            return pairs, np.full(len(pairs), 3, np.int8)
+        if communities:
+            pairs, ways = _community_arcs(stream, n, p)
+        else:
+            pairs, ways = _iid_arcs(stream, n, p, orientation == ACYCLIC)
+        if communities or orientation == ACYCLIC:
+            _relabel(pairs, ways, _permutation(stream, n))
+        return pairs, ways
+    if kind == 1:
+        pairs = _erdos_renyi_edges(stream, n, min(1.0, 2.0 * math.log(n) / n))
+    else:
+        pairs = _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
+        label = _permutation(stream, n)
+        for e in range(len(pairs)):
+            pairs[e] = _pair(label[pairs[e] >> 32], label[pairs[e] & _LOW_HALF])
+    ways = np.full(len(pairs), 3, np.int8)
+    if orientation == DIRECTED:
+        for e in range(len(pairs)):
+            ways[e] = 1 + _below(stream, 3)
+    elif orientation == ACYCLIC:
+        rank = _permutation(stream, n)
+        for e in range(len(pairs)):
+            ways[e] = 1 if rank[pairs[e] >> 32] < rank[pairs[e] & _LOW_HALF] else 2
+    return pairs, ways
 
 
 @kernel
@@ -279,13 +351,16 @@ def _weight(stream, loop):
 
 @kernel
 def _write_rows(pairs, weights, first, n, row_starts, neighbours, values):
-    """Write one graph's rows, neighbours ascending, every node its own neighbour; row_starts[first] is given."""
+    """Write one graph's rows, neighbours ascending, every node its own neighbour; row_starts[first] is given.
+
+    `weights` `[pairs, 2]` are those from the first to the second node of each pair, and back; 0 where there is no edge.
+    """
     loops = np.zeros(n)
     degree = np.ones(n, np.int64)
     for e in range(len(pairs)):
         u, v = pairs[e] >> 32, pairs[e] & _LOW_HALF
         if u == v:
-            loops[u] = weights[e]
+            loops[u] = weights[e, 0]
         else:
             degree[u] += 1
             degree[v] += 1
@@ -304,12 +379,12 @@ def _write_rows(pairs, weights, first, n, row_starts, neighbours, values):
         u, v = pairs[e] >> 32, pairs[e] & _LOW_HALF
         if u != v:
             unsorted[free[u]] = v
-            unsorted_values[free[u]] = weights[e]
+            unsorted_values[free[u]] = weights[e, 1]
             free[u] += 1
             unsorted[free[v]] = u
-            unsorted_values[free[v]] = weights[e]
+            unsorted_values[free[v]] = weights[e, 0]
             free[v] += 1
-    # Transposing a symmetric matrix changes nothing but the order: rows are now filled in ascending order.
+    # So far it is the transpose, in no order; transposing it again fills the rows in ascending order.
     for u in range(n):
         free[u] = row_starts[first + u]
     for u in range(n):
@@ -321,17 +396,42 @@ def _write_rows(pairs, weights, first, n, row_starts, neighbours, values):
 
 
 @kernel
-def graphs(seed, index, sizes, kinds, weighted):
-    """Random undirected graphs with a random source, as one block-diagonal matrix in compressed rows.
+def _weights(stream, pairs, ways, weighted, orientation):
+    """Weights of pairs in each direction, float64 `[pairs, 2]`: 1, or random."""
+    weights = np.zeros((len(pairs), 2))
+    for e in range(len(pairs)):
+        loop = pairs[e] >> 32 == pairs[e] & _LOW_HALF
+        if not weighted:
+            weights[e, 0] = ways[e] & 1
+            weights[e, 1] = ways[e] >> 1
+        elif orientation == UNDIRECTED:
+            weights[e, :] = _weight(stream, loop)
+        else:
+            for k in range(2):
+                if ways[e] >> k & 1:
+                    weights[e, k] = np.float64(np.float32(1.0 - _uniform(stream)))  # in (0, 1]: 0 is no edge
+    return weights
 
-    Kinds, by position in `GRAPH_KINDS`: `clrs` (elementwise B * B^T of an iid Bernoulli(1/2) matrix, so an edge
-    has probability 1/4 and a loop 1/2), `sparse` (Erdős-Rényi with p = min(1, 2 ln n / n)), `grid`, `tree`,
-    `path` (relabelled at random), `dense_mix` (as `clrs` with p uniform in {0.1, …, 0.9}, the training
-    distribution of Ibarz et al., LoG 2022).
+
+@kernel
+def graphs(seed, index, sizes, kinds, weighted, orientation=UNDIRECTED, density=0.5, mix=1.0, communities=False):
+    """Random graphs with a random source, as one block-diagonal matrix in compressed rows.
+
+    Kinds, by position in `GRAPH_KINDS`: `clrs` (undirected: elementwise B * B^T of an iid Bernoulli(density) matrix B,
+    so that at density 1/2 an edge has probability 1/4 and a loop 1/2; directed: B itself; acyclic: its part above the
+    diagonal, relabelled), `sparse` (Erdős-Rényi with p = min(1, 2 ln n / n)), `grid`, `tree`, `path` (relabelled at
+    random), `dense_mix` (as `clrs` with a density uniform in {0.1, …, 0.9} times `mix`, the training distribution of
+    Ibarz et al., LoG 2022).
+
+    Edges of `sparse`, `grid`, `tree` and `path` go, if directed, one way, the other, or both, equally often; if
+    acyclic, along a random order of the nodes. With `communities`, a directed `clrs` or `dense_mix` graph falls into
+    four parts that only few arcs join, all to later parts. Weights are sqrt(U_ij U_ji + 1e-3) of undirected edges,
+    else from U(0, 1].
 
     Returns:
         row_starts int64 `[ΣN + 1]`, neighbours int32 `[ΣE]` (local, ascending within a row, the node itself always
-        among them), values float64 `[ΣE]` (1 or a weight; 0 on a loop that is not an edge), source int64 `[B]`.
+        among them, and a neighbour in one direction also in the other), values float64 `[ΣE]` (1 or a weight; 0 where
+        there is no edge), source int64 `[B]`.
     """
     nodes = sizes.sum()
     row_starts = np.zeros(nodes + 1, np.int64)
@@ -344,11 +444,8 @@ def graphs(seed, index, sizes, kinds, weighted):
         n = sizes[b]
         _start(stream, seed, index[b], DATA)
         source[b] = _below(stream, n)
-        pairs = _edges(stream, n, kinds[b])
-        weights = np.ones(len(pairs))
-        if weighted:
-            for e in range(len(pairs)):
-                weights[e] = _weight(stream, pairs[e] >> 32 == pairs[e] & _LOW_HALF)
+        pairs, ways = _edges(stream, n, kinds[b], orientation, density, mix, communities)
+        weights = _weights(stream, pairs, ways, weighted, orientation)
         used = row_starts[first]
         need = used + 2 * len(pairs) + n
         if need > len(neighbours):

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask, Trace
+from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
+from tasks.algorithms.trace import Trace
 from tasks.kernel import kernel
 from tasks.registry import register
 from tasks.spec import Location, Probe, Stage, Type
@@ -48,6 +49,7 @@ class BellmanFord(GraphTask):
         super().__init__(config)
         self.spec = self._spec(
             "bellman_ford",
+            Probe("pi", Stage.OUTPUT, Location.NODE, Type.POINTER, domain=config.pointers),
             Probe("pi_h", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
             Probe("d", Stage.HINT, Location.NODE, Type.SCALAR),
             Probe("msk", Stage.HINT, Location.NODE, Type.MASK),

@@ -1,4 +1,4 @@
-"""Graphs with a source node: the part that breadth-first search and its relatives share.
+"""Graphs, with a source node or without: the part that the algorithms on graphs share.
 
 A batch of graphs is held as one block-diagonal matrix in compressed rows whose pattern is that of the sparse
 layout: closed under reversal, every node its own neighbour. Kernels run on it in time linear in the edges
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from tasks import generators
+from tasks.algorithms.trace import Trace
 from tasks.batch import Batch
 from tasks.inputs import Inputs
 from tasks.kernel import kernel
@@ -31,7 +32,7 @@ POINTER_DOMAINS = ("edges", "nodes")
 
 @dataclass(frozen=True)
 class GraphConfig:
-    """Options of tasks on graphs with a source."""
+    """Options of tasks on graphs."""
 
     pointers: str = option(
         "edges", "what a predecessor may be: a neighbour ('edges') or any node ('nodes', as in CLRS)"
@@ -40,22 +41,17 @@ class GraphConfig:
 
 
 class Graphs(NamedTuple):
-    """A block-diagonal matrix A[sender, receiver] in compressed rows, one row a sender, and the sources."""
+    """A block-diagonal matrix A[sender, receiver] in compressed rows, one row a sender, and the sources.
+
+    The pattern holds every node itself, and with an edge its reverse: 0 stands where there is none.
+    """
 
     sizes: Array  # int64 [B]
     offsets: Array  # int64 [B]: position of each graph's first node in ΣN
     row_starts: Array  # int64 [ΣN + 1]
     neighbours: Array  # int32 [ΣE], local, ascending in each row
     values: Array  # float64 [ΣE]; 0 where the pattern has an entry that is not an edge
-    source: Array  # int64 [B]
-
-
-class Trace(NamedTuple):
-    """What an algorithm recorded: lengths `[B]`, hints `[T + 1, width]`, outputs `[width]`."""
-
-    lengths: Array
-    hints: dict[str, Array]
-    outputs: dict[str, Array]
+    source: Array  # int64 [B]; of no meaning to a task without a source
 
 
 def offsets_of(sizes: Array) -> Array:
@@ -64,38 +60,71 @@ def offsets_of(sizes: Array) -> Array:
 
 
 class GraphTask(Task):
-    """A task on a graph with a source node; subclasses give hints and `_trace`."""
+    """A task on a graph; subclasses give their spec by `_spec`, and `_trace`.
+
+    Attributes:
+        weighted: whether sampled edges have random weights instead of 1.
+        source: whether a node is given to start from.
+        orientation: of sampled graphs: `generators.UNDIRECTED`, `DIRECTED` or `ACYCLIC`.
+        density: of the random matrix behind a sampled `clrs` graph.
+        communities: whether sampled `clrs` graphs fall into parts, see `generators.graphs`.
+    """
 
     layouts: ClassVar[frozenset[str]] = frozenset({"dense", "sparse"})
     distributions: ClassVar[tuple[str, ...]] = generators.GRAPH_KINDS
     weighted: ClassVar[bool]
+    source: ClassVar[bool] = True
+    orientation: ClassVar[int] = generators.UNDIRECTED
+    density: ClassVar[float] = 0.5
+    communities: ClassVar[bool] = False
 
     def __init__(self, config: GraphConfig) -> None:
         super().__init__(config)
         if config.pointers not in POINTER_DOMAINS:
             raise ValueError(f"unknown pointers {config.pointers!r}; {near(config.pointers, POINTER_DOMAINS)}")
 
-    def _spec(self, name: str, *hints: Probe) -> Spec:
-        """The shared inputs and output, and the task's own hints."""
+    def _spec(self, name: str, *probes: Probe) -> Spec:
+        """The inputs that graph tasks share, then the task's own outputs and hints."""
+        source = (Probe("s", Stage.INPUT, Location.NODE, Type.MASK_ONE),)
         return Spec(
             name,
             (
                 Probe("pos", Stage.INPUT, Location.NODE, Type.SCALAR, positional=True),
-                Probe("s", Stage.INPUT, Location.NODE, Type.MASK_ONE),
+                *(source if self.source else ()),
                 Probe("A", Stage.INPUT, Location.EDGE, Type.SCALAR),
                 Probe("adj", Stage.INPUT, Location.EDGE, Type.MASK),
-                Probe("pi", Stage.OUTPUT, Location.NODE, Type.POINTER, domain=self.config.pointers),
-                *hints,
+                *probes,
             ),
         )
 
     @abstractmethod
     def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
-        """Run the algorithm."""
+        """Run the algorithm.
+
+        Args:
+            graphs: what it runs on.
+            starts: position of each graph's first node in a row of node values, `[batch]`.
+            width: of such a row.
+
+        Returns:
+            Node values as rows `[width]`, in hints `[frames, width]`; an index of a node or a graph's value `[batch]`;
+            values of edges, which only a dense task has, `[batch, nodes, nodes]`.
+        """
+
+    def _check(self, given: Inputs, graphs: Graphs) -> None:
+        """Raise `given.fail(…)` for graphs that the algorithm is not defined for."""
 
     def _sample(self, draw: Draw, layout: str) -> Batch:
         rows, neighbours, values, source = generators.graphs(
-            draw.seed, draw.index, draw.sizes, draw.kinds, self.weighted
+            draw.seed,
+            draw.index,
+            draw.sizes,
+            draw.kinds,
+            self.weighted,
+            self.orientation,
+            self.density,
+            min(1.0, 2 * self.density),  # Ibarz et al. halve it for the tasks on thin graphs
+            self.communities,
         )
         graphs = Graphs(draw.sizes, offsets_of(draw.sizes), rows, neighbours, values, source)
         starts, width = _placement(graphs, layout)
@@ -106,7 +135,9 @@ class GraphTask(Task):
     def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
         given = Inputs(self.spec, inputs, optional=("pos", "adj"), extra=("edge_index",))
         layout = "sparse" if "edge_index" in given else "dense"
+        self._check_layout(layout)
         graphs = self._read_sparse(given, sizes) if layout == "sparse" else self._read_dense(given, sizes)
+        self._check(given, graphs)
         starts, width = _placement(graphs, layout)
         index = np.arange(len(graphs.sizes))
         if "pos" in given:
@@ -126,7 +157,7 @@ class GraphTask(Task):
         self._check_sizes(sizes)
         inside = np.arange(nodes) < sizes[:, None]
         given.empty_padding("A", weights, inside[:, :, None] & inside[:, None, :])
-        source = given.node("s", sizes, nodes)
+        source = given.node("s", sizes, nodes) if self.source else np.zeros(batch, np.int64)
         if "pos" in given:
             given.empty_padding("pos", given.scalars("pos", (batch, nodes)), inside)
         if "adj" in given:
@@ -159,7 +190,7 @@ class GraphTask(Task):
             loops = edges[0] == edges[1]
             if (given.masks("adj", (edges.shape[1],)) != ((weights + loops) != 0)).any():
                 raise given.fail("adj", "A != 0 or a self-loop (or leave it out)", "something else")
-        source = self._read_sparse_source(given, sizes)
+        source = self._read_sparse_source(given, sizes) if self.source else np.zeros(len(sizes), np.int64)
         offsets = offsets_of(sizes)
         rows, senders, receivers, values = _close(np.ascontiguousarray(edges), weights, nodes)
         if not len(rows):
@@ -189,18 +220,21 @@ class GraphTask(Task):
             weights, adjacency = _matrices(
                 graphs.row_starts, graphs.neighbours, graphs.values, graphs.sizes, graphs.offsets, nodes[1]
             )
+        inputs = {"pos": pos, "s": graphs.source.astype(np.int32), "A": weights, "adj": adjacency}
+
+        def placed(stage: Stage, values: Mapping[str, Array]) -> dict[str, Array]:
+            """Values in the layout of the batch."""
+            on_nodes = {
+                p.name: p.location is Location.NODE and p.type is not Type.MASK_ONE for p in self.spec.stage(stage)
+            }
+            time = (-1,) if stage is Stage.HINT else ()
+            return {name: values[name].reshape(*time, *nodes) if on else values[name] for name, on in on_nodes.items()}
+
         return Batch(
             spec=self.spec,
-            inputs=tensors(
-                {
-                    "pos": pos.reshape(nodes),
-                    "s": graphs.source.astype(np.int32),
-                    "A": weights,
-                    "adj": adjacency,
-                }
-            ),
-            hints=tensors({name: value.reshape(-1, *nodes) for name, value in trace.hints.items()}),
-            outputs=tensors({name: value.reshape(nodes) for name, value in trace.outputs.items()}),
+            inputs=tensors(placed(Stage.INPUT, inputs)),
+            hints=tensors(placed(Stage.HINT, trace.hints)),
+            outputs=tensors(placed(Stage.OUTPUT, trace.outputs)),
             lengths=torch.from_numpy(trace.lengths),
             sizes=torch.from_numpy(graphs.sizes),
             index=torch.from_numpy(index),
