@@ -123,15 +123,24 @@ class Task(ABC):
         )
         return self._sample(draw, layout)
 
-    def execute(self, inputs: Mapping[str, Any], *, sizes: Sequence[int] | Tensor | Array | None = None) -> Batch:
+    def execute(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        sizes: Sequence[int] | Tensor | Array | None = None,
+        layout: str | None = None,
+    ) -> Batch:
         """Run the algorithm on given inputs.
 
         Args:
             inputs: array-likes by probe name with a batch axis, in the CLRS layout (one-hot floats) or in the compact
                 layout of `Batch`. Inputs that follow from others may be left out. A task with a sparse layout also
-                takes `edge_index` `[2, ΣE]` and edge probes `[ΣE]`: one graph, or a disjoint union.
+                takes `edge_index` `[2, ΣE]` and edge probes `[ΣE]`: one graph, or a disjoint union. A task on graphs
+                also takes a networkx graph or a scipy sparse matrix as A, or a list of them, and as `s` a node of each.
             sizes: number of nodes of each sample, for batches that mix sizes and for disjoint unions; by default
                 every node is used.
+            layout: of what is made of graphs and sparse matrices: sparse where the task has that layout, unless told
+                otherwise. Arrays keep their own.
 
         Returns:
             The batch, in the layout of the inputs.
@@ -139,7 +148,9 @@ class Task(ABC):
         Raises:
             ValueError: wrong names, shapes, dtypes or values; it names the probe, what was expected and what came.
         """
-        return self._execute(inputs, sizes)
+        if layout is not None:
+            self._check_layout(layout)
+        return self._execute(*self._arrays(inputs, sizes, layout))
 
     def canonical(self, split: str) -> Batch:
         """A published data set of the CLRS benchmark, value for value.
@@ -167,6 +178,12 @@ class Task(ABC):
     @abstractmethod
     def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
         """Check the inputs and run the algorithm."""
+
+    def _arrays(self, inputs: Mapping[str, Any], sizes: Any, layout: str | None) -> tuple[Mapping[str, Any], Any]:
+        """Inputs and sizes as arrays, where a task also takes something else."""
+        if layout is not None and layout != ("sparse" if "edge_index" in inputs else "dense"):
+            raise ValueError(f"{self.name}: arrays keep their own layout; leave layout={layout!r} out")
+        return inputs, sizes
 
     def _check_layout(self, layout: str) -> None:
         """Refuse a layout that does not exist or that the task lacks."""

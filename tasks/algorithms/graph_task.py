@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from tasks import generators
+from tasks.algorithms.graph_inputs import are_graphs, as_arrays
 from tasks.algorithms.trace import Trace
 from tasks.batch import Batch
 from tasks.inputs import Inputs
@@ -131,6 +132,13 @@ class GraphTask(Task):
         random_pos = self.config.random_pos
         pos = generators.positions(draw.seed, draw.index, draw.sizes, starts, width, random_pos)
         return self._batch(graphs, pos, draw.index, layout)
+
+    def _arrays(self, inputs: Mapping[str, Any], sizes: Any, layout: str | None) -> tuple[Mapping[str, Any], Any]:
+        if are_graphs(inputs.get("A")):
+            if sizes is not None:
+                raise ValueError(f"{self.name}: graphs know their sizes; leave sizes out")
+            return as_arrays(self.name, inputs, layout=layout or ("sparse" if "sparse" in self.layouts else "dense"))
+        return super()._arrays(inputs, sizes, layout)
 
     def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
         given = Inputs(self.spec, inputs, optional=("pos", "adj"), extra=("edge_index",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -319,3 +320,59 @@ def test_scoring_leaves_random_positions_out() -> None:
     plain = tasks.create("bfs").sample(**given)
     assert not torch.equal(random.sample(**given).inputs["pos"], plain.inputs["pos"])
     torch.testing.assert_close(random.for_scoring().sample(**given).inputs["pos"], plain.inputs["pos"])
+
+
+def labelled(graph: nx.Graph) -> nx.Graph:
+    """The same graph with words for nodes, in an order of its own."""
+    return nx.relabel_nodes(graph, {k: f"node {k}" for k in graph})
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_networkx_and_scipy_graphs_are_what_their_matrices_are(name: str, layout: str) -> None:
+    task = tasks.create(name)
+    graph = labelled(nx.gnp_random_graph(9, 0.3, seed=3, directed=True))
+    for k, (u, v) in enumerate(graph.edges):
+        graph[u][v]["weight"] = 0.25 + (k % 7) / 8
+    graph.add_edge("node 2", "node 2", weight=0.5)
+    undirected = labelled(nx.path_graph(4))
+    for one in (graph, undirected):
+        matrix = nx.to_numpy_array(one)
+        source = list(one)[1]
+        exact = task.execute({"A": matrix[None], "s": [1]})
+        for form, s in ((one, source), (scipy.sparse.csr_array(matrix), 1), (scipy.sparse.coo_matrix(matrix), 1)):
+            batch = task.execute({"A": form, "s": s}, layout=layout)
+            assert (batch.edge_index is None) == (layout == "dense")
+            assert torch.equal(batch.outputs["pi"].flatten(), exact.outputs["pi"].flatten())
+            if layout == "dense":
+                assert_same(values(batch), values(exact))
+    both = task.execute({"A": [graph, undirected], "s": ["node 0", "node 3"]}, layout=layout)
+    assert both.sizes.tolist() == [9, 4]
+    last = task.execute({"A": nx.to_numpy_array(undirected)[None], "s": [3]})
+    assert_same(alone(both, 1), alone(task.execute({"A": undirected, "s": "node 3"}, layout=layout), 0))
+    assert torch.equal(alone(both, 1)["pi"], last.outputs["pi"][0])
+
+
+def test_a_graph_becomes_a_sparse_batch_unless_told_otherwise() -> None:
+    assert BFS.execute({"A": nx.path_graph(3), "s": 0}).edge_index is not None
+    alone_there = BFS.execute({"A": nx.empty_graph(1), "s": 0})
+    assert alone_there.outputs["pi"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "more", "message"),
+    [
+        ({"A": nx.path_graph(3), "s": 5}, {}, "'s': expected a node of the graph, got 5"),
+        ({"A": [nx.path_graph(3), nx.path_graph(2)], "s": [0]}, {}, "each of 2 graphs, got 1"),
+        ({"A": nx.MultiGraph([(0, 1)]), "s": 0}, {}, "'A'.*MultiGraph"),
+        ({"A": scipy.sparse.csr_array(np.ones((2, 3))), "s": 0}, {}, r"square matrix, got shape \[2, 3\]"),
+        ({"A": nx.path_graph(3), "s": 0}, {"sizes": [3]}, "leave sizes out"),
+        ({"A": np.zeros((1, 2, 2)), "s": [0]}, {"layout": "sparse"}, "keep their own layout"),
+        ({"A": nx.path_graph(3), "s": 0}, {"layout": "thick"}, "unknown layout 'thick'"),
+        ({"A": nx.empty_graph(0), "s": 0}, {}, "'s': expected a node"),
+        ({"A": nx.Graph([(0, 1, {"weight": float("nan")})]), "s": 0}, {}, "'A'.*finite"),
+    ],
+)
+def test_wrong_graphs_are_refused(inputs: dict[str, object], more: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BFS.execute(inputs, **more)
