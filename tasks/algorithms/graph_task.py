@@ -32,13 +32,19 @@ POINTER_DOMAINS = ("edges", "nodes")
 
 
 @dataclass(frozen=True)
-class GraphConfig:
+class PlainGraphConfig:
+    """Options of tasks on graphs none of whose pointers is to a neighbour."""
+
+    random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
+
+
+@dataclass(frozen=True)
+class GraphConfig(PlainGraphConfig):
     """Options of tasks on graphs."""
 
     pointers: str = option(
         "edges", "what a predecessor may be: a neighbour ('edges') or any node ('nodes', as in CLRS)"
     )
-    random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
 
 
 class Graphs(NamedTuple):
@@ -79,9 +85,9 @@ class GraphTask(Task):
     density: ClassVar[float] = 0.5
     communities: ClassVar[bool] = False
 
-    def __init__(self, config: GraphConfig) -> None:
+    def __init__(self, config: PlainGraphConfig) -> None:
         super().__init__(config)
-        if config.pointers not in POINTER_DOMAINS:
+        if isinstance(config, GraphConfig) and config.pointers not in POINTER_DOMAINS:
             raise ValueError(f"unknown pointers {config.pointers!r}; {near(config.pointers, POINTER_DOMAINS)}")
 
     def _spec(self, name: str, *probes: Probe) -> Spec:
@@ -124,7 +130,7 @@ class GraphTask(Task):
             self.weighted,
             self.orientation,
             self.density,
-            min(1.0, 2 * self.density),  # Ibarz et al. halve it for the tasks on thin graphs
+            0.5 if self.density < 0.5 else 1.0,  # Ibarz et al. halve it for the tasks on thin graphs
             self.communities,
         )
         graphs = Graphs(draw.sizes, offsets_of(draw.sizes), rows, neighbours, values, source)

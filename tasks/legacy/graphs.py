@@ -12,24 +12,36 @@ Array = NDArray[Any]
 
 Inputs = dict[str, Any]
 
-_EDGE_PROBABILITIES = (0.5,)
 _WEIGHT_FLOOR = 1e-3  # keeps the root of a product of two small uniforms from underflowing to "no edge"
 
 
-def erdos_renyi(random: RandomState, size: int, *, weighted: bool) -> Array:
-    """A symmetric matrix of an undirected graph, float64 `[size, size]`.
+def erdos_renyi(
+    random: RandomState,
+    size: int,
+    *,
+    weighted: bool,
+    probability: float = 0.5,
+    directed: bool = False,
+    acyclic: bool = False,
+) -> Array:
+    """The matrix of a random graph, float64 `[size, size]`, from a Bernoulli matrix.
 
-    A pair is an edge where both of its entries of a Bernoulli matrix are 1, so with the squared probability; a node may
-    be its own neighbour. Weights are square roots of products of two uniforms.
+    Undirected, a pair is an edge where both of its entries are 1, so with the squared probability. A node may be its
+    own neighbour unless the graph is `acyclic` (and directed): that is the part above the diagonal, relabelled.
+    Weights are uniform, of undirected edges square roots of products of two uniforms.
     """
     # The package draws the probability from a list, here of one; numpy spends no random number on that.
-    entries = random.binomial(1, random.choice(_EDGE_PROBABILITIES), size=(size, size))
-    edges = (entries * entries.T).astype(np.float64)
-    if not weighted:
-        return edges
-    uniform = random.uniform(size=(size, size))
-    weights: Array = edges * np.sqrt(uniform * uniform.T + _WEIGHT_FLOOR)
-    return weights
+    entries = random.binomial(1, random.choice((probability,)), size=(size, size))
+    if not directed:
+        entries = entries * entries.T
+    elif acyclic:
+        label = random.permutation(size)
+        entries = np.triu(entries, k=1)[label][:, label]
+    edges: Array = entries.astype(np.float64)
+    if weighted:
+        uniform = random.uniform(size=(size, size))
+        edges *= uniform if directed else np.sqrt(uniform * uniform.T + _WEIGHT_FLOOR)
+    return edges
 
 
 def graph_and_source(random: RandomState, size: int) -> Inputs:
@@ -42,7 +54,27 @@ def weighted_graph_and_source(random: RandomState, size: int) -> Inputs:
     return {"A": erdos_renyi(random, size, weighted=True), "s": random.choice(size)}
 
 
+def weighted_graph(random: RandomState, size: int) -> Inputs:
+    """A weighted graph."""
+    return {"A": erdos_renyi(random, size, weighted=True)}
+
+
+def thin_weighted_graph(random: RandomState, size: int) -> Inputs:
+    """A weighted graph of few edges."""
+    return {"A": erdos_renyi(random, size, weighted=True, probability=0.2)}
+
+
+def weighted_acyclic_graph_and_source(random: RandomState, size: int) -> Inputs:
+    """A weighted directed graph without cycles, and a node of it."""
+    return {"A": erdos_renyi(random, size, weighted=True, directed=True, acyclic=True), "s": random.choice(size)}
+
+
 SAMPLERS = {
     "bellman_ford": weighted_graph_and_source,
     "bfs": graph_and_source,
+    "dag_shortest_paths": weighted_acyclic_graph_and_source,
+    "dijkstra": weighted_graph_and_source,
+    "floyd_warshall": weighted_graph,
+    "mst_kruskal": thin_weighted_graph,
+    "mst_prim": weighted_graph_and_source,
 }
