@@ -21,6 +21,7 @@ examples:
   zoo eval latest --sizes 16 64 256
   zoo inspect latest --size 16                      what the model does on one sample, drawn
   zoo reproduce ntm.graves2014-copy                 a published result, obtained again
+  zoo sample bfs --show                             one trajectory, step by step
   zoo show processor ntm
 """
 _OVERRIDES = """\
@@ -39,6 +40,14 @@ examples:
   zoo reproduce --all --device cpu --budget 60      what fits into an hour
   zoo reproduce ntm.graves2014-copy --pretrained    score the shipped weights
 words may say where and how fast it trains, not what it learns: logger=none, trainer.threads=1, hydra/launcher=ray …
+"""
+
+_SAMPLE = """\
+examples:
+  zoo sample bfs --show                                      one trajectory, step by step
+  zoo sample insertion_sort --size 8 --draw sort.gif         the same, drawn
+  zoo sample bfs --size 4 7 16 --count 10000 --out bfs.npz   a data set: zoo train task=bfs trainer.data=bfs.npz
+KEY=VALUE words are the task's options, as under task.… of `zoo train`, with the same defaults: random_pos=false
 """
 
 
@@ -130,6 +139,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     compare.add_argument("--no-wandb", action="store_true", help="leave out the W&B table")
 
     _add_reproduce(add)
+    _add_sample(add)
 
     report = add("report", _report, "one self-contained HTML page of several runs: tables, charts, pictures, configs")
     report.add_argument("run_names", metavar="RUN", nargs="+", help="folders, names, latest, or a multirun's folder")
@@ -187,8 +197,30 @@ def _add_reproduce(add: Callable[..., _Parser]) -> None:
     reproduce.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
 
 
+def _add_sample(add: Callable[..., _Parser]) -> None:
+    """`zoo sample` and its options."""
+    sample = add("sample", _sample, "samples of a task: printed, drawn, or written to a file", epilog=_SAMPLE)
+    sample.add_argument("task", metavar="TASK", help="a task's name")
+    sample.add_argument("--show", action="store_true", help="print one trajectory, step by step")
+    sample.add_argument("--draw", metavar="FILE", help="draw one trajectory: an animated .gif, or a .png strip")
+    sample.add_argument("--out", metavar="FILE.npz", help="write a data set, which trainer.data=FILE.npz trains on")
+    sample.add_argument("--size", metavar="N", type=_number, nargs="+", help="16, or 6 for a single one; of several "
+                        "sizes each sample draws its own")  # fmt: skip
+    sample.add_argument("--count", metavar="COUNT", type=int, help="samples of a file; 1000 by default")
+    sample.add_argument("--seed", metavar="S", type=int, default=0, help="of the stream of samples")
+    sample.add_argument("--index", metavar="K", type=int, default=0, help="number of the first sample in the stream")
+    sample.add_argument("--distribution", metavar="NAME", nargs="+", help="of the inputs; the task's first by default")
+    sample.add_argument("--force", action="store_true", help="write over a file that exists")
+    sample.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="the task's options")
+
+
+def _number(word: str) -> int | str:
+    """A whole number, or a `KEY=VALUE` word that stands where more numbers could."""
+    return word if "=" in word else int(word)
+
+
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options; `KEY=VALUE` words may stand anywhere after `train` and `reproduce`."""
+    """The options; `KEY=VALUE` words may stand anywhere after `train`, `reproduce` and `sample`."""
     parser = _parser(words)
     options, rest = parser.parse_known_args(words)
     words_of = getattr(options, "overrides", getattr(options, "names", None))
@@ -311,6 +343,12 @@ def _inspect(options: argparse.Namespace) -> int:
         task=options.task,
         output=options.output,
     )
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from trainers.sample import command
+
+    command(options)
 
 
 def _dashboard(options: argparse.Namespace) -> int:
