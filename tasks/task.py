@@ -50,11 +50,13 @@ class Task(ABC):
         min_size: smallest size that `sample` and `execute` take.
         layouts: layouts of the batches it can make.
         distributions: names of the input distributions it can sample; the first is the default.
+        aliases: other names of some of them: `ibarz2022` is the one that Ibarz et al. (2022) train a CLRS task on.
     """
 
     min_size: ClassVar[int] = 1
     layouts: ClassVar[frozenset[str]] = frozenset({"dense"})
     distributions: ClassVar[tuple[str, ...]] = ("uniform",)
+    aliases: ClassVar[Mapping[str, str]] = {}
     config: Any
     spec: Spec
 
@@ -203,9 +205,11 @@ class Task(ABC):
 
     def _kind(self, name: str) -> int:
         """Position of a distribution's name."""
-        if name not in self.distributions:
-            raise ValueError(f"{self.name} has no distribution {name!r}; {near(str(name), self.distributions)}")
-        return self.distributions.index(name)
+        known = self.aliases.get(name, name)
+        if known not in self.distributions:
+            choices = (*self.distributions, *self.aliases)
+            raise ValueError(f"{self.name} has no distribution {name!r}; {near(str(name), choices)}")
+        return self.distributions.index(known)
 
     def _check_sizes(self, sizes: Array) -> None:
         """Refuse given samples that are too small."""

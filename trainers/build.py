@@ -113,8 +113,8 @@ def check_sizes(task: Task, sizes: Any, where: str) -> None:
 def check_distributions(task: Task, names: Any, where: str) -> None:
     """Refuse distributions that a task does not have."""
     for name in names:
-        if name not in task.distributions:
-            raise unknown(f"distribution of task {task.name} in {where}", name, task.distributions)
+        if name not in task.distributions and name not in task.aliases:
+            raise unknown(f"distribution of task {task.name} in {where}", name, [*task.distributions, *task.aliases])
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A group's choices are the YAML files of `configs/GROUP/` and, for processors and tasks, whatever is registered besides.
 Values are laid over each other in this order: a schema's defaults, the chosen YAML file, what the task asks for in its
-`training` block, the command line. A file that the command line chose by name goes over the `training` block.
+`training` block, the command line. A file that the command line chose by name goes over the `training` block, and a
+protocol, the way in which a paper trains, over both. A file of `configs/task/` that lists `tasks` stands for all of them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from trainers.run_config import (
     Settings,
     TaskChoice,
 )
+from trainers.task_sets import joint_name, members
 from trainers.trainer_config import TrainerConfig
 from trainers.usage import UsageError, unknown
 
 GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
+PROTOCOL = "protocol"
 FOLDER = Path(configs.__file__).parent
 _PRIMARY = "zoo_train"
 
@@ -88,13 +91,16 @@ def compose(overrides: Sequence[str]) -> Config:
             names.update(default)
     asked: dict[str, str] = {}
     explicit = set()
+    protocol: Mapping[str, Any] = {}
     for override in parse(overrides):
-        if override.key in GROUPS:
+        if override.key == PROTOCOL:
+            protocol = file_values(PROTOCOL, _choice(PROTOCOL, override.value))
+        elif override.key in GROUPS:
             names[override.key] = _choice(override.key, override.value)
             explicit.add(override.key)
         else:
             asked[override.key] = override.text
-    nodes, layout_is_free = _nodes(names, explicit)
+    nodes, layout_is_free = _nodes(names, explicit, protocol)
     schemas = _schemas(nodes)
     for key in asked:
         _check_key(key, schemas)
@@ -119,7 +125,7 @@ def override(config: Config, overrides: Sequence[str]) -> Config:
     schemas = _schemas(tree)
     node = OmegaConf.create(tree)
     for asked in parse(overrides):
-        if asked.key in GROUPS:
+        if asked.key in (*GROUPS, PROTOCOL):
             problem = f"{asked.key}={asked.value} cannot change in a run that exists"
             raise UsageError(problem, f"start a new run: zoo train {asked.key}={asked.value}")
         _check_key(asked.key, schemas)
@@ -176,41 +182,45 @@ def _explain(kind: str, name: str) -> str:
 
 
 def _choice(group: str, value: Any) -> Any:
-    """A group's choice from the command line, its names checked."""
-    names = value if group == "task" and isinstance(value, list) else [value]
-    for name in names:
+    """A group's choice from the command line, its names checked and sets of tasks written out."""
+    given = value if group == "task" and isinstance(value, list) else [value]
+    for name in given:
         if not isinstance(name, str) or name not in choices(group):
             raise unknown(group, str(name), choices(group))
-    if isinstance(value, list) and len(set(names)) < max(len(names), 1):
-        raise UsageError(f"task={names} names no task, or one twice", f"choices: {', '.join(choices(group))}")
-    return names[0] if len(names) == 1 else list(names)
+    names = [each for name in given for each in (members(name) if group == "task" else [name])]
+    if len(set(names)) < max(len(names), 1):
+        raise UsageError(f"task={given} names no task, or one twice", f"choices: {', '.join(choices(group))}")
+    return names[0] if len(names) == 1 else names
 
 
-def _nodes(names: Mapping[str, Any], explicit: set[str]) -> tuple[dict[str, dict[str, Any]], bool]:
+def _nodes(
+    names: Mapping[str, Any], explicit: set[str], protocol: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, Any]], bool]:
     """Every group's values before the command line's, and whether the layout is but the task's preference."""
     tasks = names["task"] if isinstance(names["task"], list) else [names["task"]]
     options, training = {}, []
     for name in tasks:
         node = _node("task", name)
         training.append(node.pop("training", {}))
-        options[name] = node
+        options[name] = node | {key: value for key, value in protocol.get("task", {}).items() if key in node}
     asks = training[0] if len(tasks) == 1 else _common(training)
     nodes: dict[str, dict[str, Any]] = {}
     for group in ("processor", "reasoner", "trainer", "logger"):
         base, file = _node(group, names[group], file=False), _node(group, names[group], base=False)
-        wanted = asks.get(group, {})
+        wanted, over = asks.get(group, {}), protocol.get(group, {})
         if group == "processor":
-            wanted = {key: value for key, value in wanted.items() if key in base}
+            wanted, over = ({key: value for key, value in asked.items() if key in base} for asked in (wanted, over))
         layers = (wanted, file) if group in explicit and group != "processor" else (file, wanted)
-        nodes[group] = base | layers[0] | layers[1]
-    nodes["settings"] = {"control": asks.get("control", {})}
+        nodes[group] = base | layers[0] | layers[1] | over
+    control = {} if protocol else asks.get("control", {})
+    nodes["settings"] = {"control": control | protocol.get("control", {})}
     if len(tasks) == 1:
         nodes["task"] = options[tasks[0]]
     else:
         nodes["task"] = {"name": tasks} | {
             name: {key: value for key, value in node.items() if key != "name"} for name, node in options.items()
         }
-    return nodes, "layout" in asks.get("trainer", {})
+    return nodes, any("layout" in asked.get("trainer", {}) for asked in (asks, protocol))
 
 
 def _common(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -274,7 +284,7 @@ def _check_key(key: str, schemas: Mapping[str, Sequence[type]]) -> None:
     if top[0] == "task":
         raise unknown("key", ".".join(top[:2]), [prefix.partition(".")[2] for prefix in schemas if "." in prefix])
     if top[0] not in {f.name for f in dataclasses.fields(Settings)}:
-        raise unknown("key", top[0], [*GROUPS, *(f.name for f in dataclasses.fields(Settings))])
+        raise unknown("key", top[0], [*GROUPS, PROTOCOL, *(f.name for f in dataclasses.fields(Settings))])
     schema.known_path(Settings, top, "")
 
 
@@ -293,7 +303,7 @@ def _hydra_compose(
     store = ConfigStore.instance()
     defaults: list[Any] = []
     for group in GROUPS:
-        name = "+".join(names[group]) if isinstance(names[group], list) else names[group]
+        name = joint_name(names[group]) if isinstance(names[group], list) else names[group]
         store.store(group=group, name=name, node=OmegaConf.create(nodes[group]))
         defaults.append({group: name})
     top = schema.defaults(Settings) | {key: value for key, value in primary.items() if key != "defaults"}

@@ -94,7 +94,10 @@ def show(kind: str, name: str) -> str:
     if name not in files:
         raise unknown(kind, name, files)
     from trainers.config import registry_name
+    from trainers.task_sets import members
 
+    if kind == "task" and members(name) != [name]:
+        return "\n".join([f"task {name}", "", files[name], "", *(f"  {each}" for each in members(name))])
     entry = _registry(kind).entry(registry_name(kind, name))
     about = [f"{kind} {name}", "", inspect.cleandoc(entry.cls.__doc__ or files[name])]
     if kind == "processor":

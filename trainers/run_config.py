@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.registry import option
 from trainers import schema
+from trainers.task_sets import joint_name
 from trainers.trainer_config import TrainerConfig
 from trainers.usage import unknown
 
@@ -89,7 +90,7 @@ class Config:
     @property
     def task_name(self) -> str:
         """The tasks' names in one word."""
-        return "+".join(task.name for task in self.tasks)
+        return joint_name([task.name for task in self.tasks])
 
     def tree(self) -> dict[str, Any]:
         """Plain data that `from_tree` takes back: what `config.yaml` holds."""

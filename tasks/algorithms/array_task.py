@@ -50,6 +50,7 @@ class ArrayTask(Task):
     """
 
     config: ArrayConfig
+    aliases: ClassVar[Mapping[str, str]] = {"ibarz2022": "uniform"}
     ordered: ClassVar[bool] = False  # whether the spec has the constant hint pred_h
 
     def _spec(self, name: str, *probes: Probe) -> Spec:

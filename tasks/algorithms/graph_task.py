@@ -79,6 +79,7 @@ class GraphTask(Task):
 
     layouts: ClassVar[frozenset[str]] = frozenset({"dense", "sparse"})
     distributions: ClassVar[tuple[str, ...]] = generators.GRAPH_KINDS
+    aliases: ClassVar[Mapping[str, str]] = {"ibarz2022": "dense_mix"}
     weighted: ClassVar[bool]
     source: ClassVar[bool] = True
     orientation: ClassVar[int] = generators.UNDIRECTED

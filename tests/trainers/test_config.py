@@ -73,6 +73,32 @@ def test_several_tasks_share_a_processor() -> None:
     assert "task.bsf" in mistake("task=[bfs,bellman_ford]", "task.bsf.random_pos=true").problem
 
 
+def test_a_set_of_tasks_stands_for_its_tasks() -> None:
+    config = compose(["task=clrs30"])
+    assert len(config.tasks) == 30
+    assert config.task_name == "clrs30"
+    assert config == compose([f"task=[{','.join(sorted(task.name for task in config.tasks))}]"])
+    more = compose(["task=[copy,clrs30]", "task.dfs.random_pos=true"])
+    assert (more.tasks[0].name, len(more.tasks), more.task_name) == ("copy", 31, "copy+30_more")
+    assert "twice" in mistake("task=[bfs,clrs30]").problem
+    assert "clrs30" in mistake("task=clrs_30").remedy
+
+
+def test_a_protocol_goes_over_the_tasks_wishes_and_under_the_command_line() -> None:
+    config = compose(["protocol=velickovic2022", "task=insertion_sort", "trainer.max_steps=7"])
+    assert (config.trainer.data, config.trainer.sizes, config.trainer.max_steps) == ("canonical", (16,), 7)
+    assert (config.reasoner.teacher_forcing, config.reasoner.feedback) == (0.5, "hard")
+    assert config.settings.control.steps == 0
+    config = compose(["protocol=ibarz2022", "task=[bfs,minimum]", "processor=pgn"])
+    assert (config.trainer.data, config.trainer.eval_data) == ("stream", "canonical")
+    assert [config.tasks[0].options.random_pos, config.tasks[1].options.pred_as_input] == [True, True]
+    assert config.tasks[0].options.pointers == "nodes"
+    assert config.processor.options.hidden_size == 128
+    assert "ibarz2022" in mistake("protocol=ibarz").remedy
+    with pytest.raises(UsageError, match="cannot change"):
+        override(config, ["protocol=ibarz2022"])
+
+
 def test_overrides_reach_every_group() -> None:
     words = "processor=ntm task=copy processor.slots=16 task.bits=4 trainer.lr=1e-4 reasoner.feedback=hard seed=7"
     words += " logger.tags=[a,b] trainer.penalty_weights.gate=0.5 bind.copy.modify=copied logger=none"
