@@ -3,7 +3,7 @@
 A group's choices are the YAML files of `configs/GROUP/` and, for processors and tasks, whatever is registered besides.
 Values are laid over each other in this order: a schema's defaults, the chosen YAML file, what the task asks for in its
 `training` block, the command line. A file that the command line chose by name goes over the `training` block, and a
-protocol, the way in which a paper trains, over both. A file of `configs/task/` that lists `tasks` stands for all of them.
+protocol, the way in which a paper trains, over both. A file of `configs/task/` that lists `tasks` stands for them all.
 """
 
 from __future__ import annotations
