@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import generators
-from tasks.algorithms.array_task import ArrayConfig, ArrayTask
+from tasks.algorithms.array_task import ArrayConfig
 from tasks.algorithms.clrs import CLRS
+from tasks.algorithms.keys import KeysTask
 from tasks.algorithms.trace import Trace
 from tasks.kernel import kernel
 from tasks.registry import register
 from tasks.spec import Location, Probe, Stage, Type
-from tasks.task import Draw
 
 Array = NDArray[Any]
 
@@ -31,7 +30,7 @@ class InsertionSortConfig(ArrayConfig):
     config=InsertionSortConfig,
     **CLRS,
 )
-class InsertionSort(ArrayTask):
+class InsertionSort(KeysTask):
     """Insertion sort: each node points to its predecessor in the order of the keys, the first to itself.
 
     Frame t shows the list once node t is inserted among the nodes before it; `j` is the node being inserted and `i`
@@ -53,9 +52,6 @@ class InsertionSort(ArrayTask):
             Probe("i", Stage.HINT, Location.NODE, Type.MASK_ONE),
             Probe("j", Stage.HINT, Location.NODE, Type.MASK_ONE),
         )
-
-    def _draw(self, draw: Draw) -> tuple[dict[str, Array], Array]:
-        return {"key": generators.keys(draw.seed, draw.index, draw.sizes, draw.sizes.max())}, draw.sizes
 
     def _trace(self, values: Mapping[str, Array], sizes: Array) -> Trace:
         pointers, behind, inserted, output = _insertion_sort(values["key"], sizes)

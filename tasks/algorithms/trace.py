@@ -35,3 +35,9 @@ def repeated(value: Array, lengths: Array) -> Array:
     alive = np.arange(lengths.max())[:, None] < lengths
     frames: Array = np.where(alive.reshape(*alive.shape, *[1] * (value.ndim - 1)), value, np.zeros((), value.dtype))
     return frames
+
+
+def final(hint: Array, lengths: Array) -> Array:
+    """A hint `[frames, batch, …]` in the last frame of each sample, `[batch, …]`."""
+    last: Array = hint[lengths - 1, np.arange(len(lengths))]
+    return last
