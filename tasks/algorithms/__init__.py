@@ -1,5 +1,25 @@
 """Algorithms of the CLRS benchmark, one module each."""
 
-from tasks.algorithms import bellman_ford, bfs, insertion_sort
+from tasks.algorithms import (
+    bellman_ford,
+    bfs,
+    binary_search,
+    bubble_sort,
+    heapsort,
+    insertion_sort,
+    minimum,
+    quickselect,
+    quicksort,
+)
 
-__all__ = ["bellman_ford", "bfs", "insertion_sort"]
+__all__ = [
+    "bellman_ford",
+    "bfs",
+    "binary_search",
+    "bubble_sort",
+    "heapsort",
+    "insertion_sort",
+    "minimum",
+    "quickselect",
+    "quicksort",
+]
