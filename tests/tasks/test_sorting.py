@@ -117,6 +117,8 @@ def test_heapsort_keeps_a_heap_before_the_largest_keys(keys: list[float]) -> Non
         elif t > 0:
             assert largest in (j, *children)
             assert all(in_order[j] >= in_order[child] for child in children)
+            if largest != j:  # of equal keys the upper one stays up, and the left child goes before the right
+                assert all(in_order[j] > in_order[child] for child in children if child <= largest)
             began.append(i)
         if t >= built - 1 and (t + 1 == frames or phases[t + 1] == 1):
             assert all(in_order[(k - 1) // 2] >= in_order[k] for k in range(1, size))
