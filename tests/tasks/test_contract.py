@@ -12,6 +12,7 @@ import torch
 import yaml
 
 import tasks
+from tasks.algorithms.array_task import OrderedConfig
 from tasks.spec import Location, Stage, Type
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 
@@ -114,15 +115,16 @@ def test_padding_is_zero_and_unscored(name: str) -> None:
             unscored = value.dtype == torch.int8 and probe.stage is not Stage.INPUT
             assert (padding == (-1 if unscored else 0)).all(), probe.name
         if probe.location is Location.EDGE:
-            assert not value[outside].any(), probe.name
-            assert not value.transpose(1, 2)[outside].any(), probe.name
+            frames = value if time_first else value[None]
+            assert not frames[:, outside].any(), probe.name
+            assert not frames.transpose(2, 3)[:, outside].any(), probe.name
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_random_positions_are_sorted_and_change_nothing_else(name: str) -> None:
     entry = tasks.describe(name)
     if "random_pos" not in {field.name for field in fields(entry.config)} or name in TWO_ROWS:
-        pytest.skip("no positions, or those of two strings: see test_strings.py")
+        pytest.skip("no positions, or those of two strings: see test_strings.py and test_dynamic_programming.py")
     plain = tasks.create(name).sample(size=sizes_of(name), batch_size=8)
     random = tasks.create(name, random_pos=True).sample(size=sizes_of(name), batch_size=8)
     for b, n in enumerate(plain.sizes.tolist()):
@@ -133,6 +135,28 @@ def test_random_positions_are_sorted_and_change_nothing_else(name: str) -> None:
         assert not torch.equal(drawn, plain.inputs["pos"][b, :n])
     rest = [{k: v for k, v in values(batch).items() if k != "input/pos"} for batch in (plain, random)]
     assert_same(*rest)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if issubclass(tasks.describe(n).config, OrderedConfig)])
+def test_the_constant_order_of_the_nodes_may_be_an_input(name: str) -> None:
+    hinted, given = tasks.create(name), tasks.create(name, pred_as_input=True)
+    choice = {"size": sizes_of(name), "batch_size": 8, "distribution": hinted.distributions}
+    batch, other = hinted.sample(**choice), given.sample(**choice)
+    order = other.inputs["pred"]
+    assert torch.equal(batch.hints["pred_h"][0], order)
+    for b, length in enumerate(batch.lengths.tolist()):
+        assert (batch.hints["pred_h"][:length, b] == order[b]).all()
+    rest = [
+        {key: value for key, value in values(some).items() if key not in ("hint/pred_h", "input/pred")}
+        for some in (batch, other)
+    ]
+    assert_same(*rest)
+    for inputs in (batch.inputs, other.inputs):  # without pred and with it
+        assert_same(values(given.execute(inputs, sizes=batch.sizes)), values(other))
+    wrong = order.clone()
+    wrong[batch.sizes.argmax(), 0] = 1
+    with pytest.raises(ValueError, match=r"'pred'.*predecessor in its row"):
+        given.execute({**other.inputs, "pred": wrong}, sizes=other.sizes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -28,8 +28,8 @@ def stage(golden: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 
 def compact(value: np.ndarray, dims: int) -> np.ndarray:
-    """A one-hot array as indices, if it has an axis too many."""
-    return value.argmax(-1) if value.ndim > dims else value
+    """A one-hot array as indices, if it has an axis too many; -1 where a row has one, as what is not scored does."""
+    return np.where((value < 0).any(-1), -1, value.argmax(-1)) if value.ndim > dims else value
 
 
 @pytest.mark.parametrize(("name", "size"), CASES)
