@@ -134,6 +134,52 @@ def keys(seed, index, sizes, nodes, purpose=DATA):
 
 
 @kernel
+def disk_points(seed, index, sizes, nodes, radius):
+    """Points uniform over a disk around the origin: x and y, in float32 numbers as float64 `[2, batch, nodes]`."""
+    out = np.zeros((2, len(sizes), nodes))
+    stream = np.empty(1, np.uint64)
+    for b in range(len(sizes)):
+        _start(stream, seed, index[b], DATA)
+        for i in range(sizes[b]):
+            x, y = 1.0, 1.0
+            while x * x + y * y > 1.0:  # rejection from the square needs no sine, whose last bit differs by machine
+                x = 2.0 * _uniform(stream) - 1.0
+                y = 2.0 * _uniform(stream) - 1.0
+            out[0, b, i] = np.float32(radius * x)
+            out[1, b, i] = np.float32(radius * y)
+    return out
+
+
+@kernel
+def _turns_left(x0, y0, x1, y1, x2, y2):
+    """Whether the path over three points turns left at the second."""
+    return (y2 - y0) * (x1 - x0) > (y1 - y0) * (x2 - x0)
+
+
+@kernel
+def segment_pairs(seed, index):
+    """Ends of two segments in the unit square that cross in every other sample: x and y, float64 `[2, batch, 4]`.
+
+    A fair coin says whether they shall cross; uniform ends, in float32 numbers, are drawn until they do as it says.
+    """
+    out = np.empty((2, len(index), 4))
+    stream = np.empty(1, np.uint64)
+    for b in range(len(index)):
+        _start(stream, seed, index[b], DATA)
+        wanted = _below(stream, 2) == 1
+        x, y = out[0, b], out[1, b]
+        cross = not wanted
+        while cross != wanted:
+            for axis in range(2):
+                for i in range(4):
+                    out[axis, b, i] = np.float32(_uniform(stream))
+            cross = _turns_left(x[0], y[0], x[2], y[2], x[3], y[3]) != _turns_left(x[1], y[1], x[2], y[2], x[3], y[3])
+            if _turns_left(x[0], y[0], x[1], y[1], x[2], y[2]) == _turns_left(x[0], y[0], x[1], y[1], x[3], y[3]):
+                cross = False
+    return out
+
+
+@kernel
 def words(seed, index, counts, channels, rows):
     """Random bits for the first `counts[b]` of `rows` words of each sample, bool `[batch, rows, channels]`."""
     out = np.zeros((len(counts), rows, channels), np.bool_)
