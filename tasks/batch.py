@@ -60,6 +60,13 @@ class Batch:
         """Processor steps of the longest sample."""
         return int(self.steps.max())
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        values = [*self.inputs.values(), *self.hints.values(), *self.outputs.values(), self.lengths, self.sizes]
+        edges = [] if self.edge_index is None else [self.edge_index]
+        return sum(each.nbytes for each in [*values, self.index, *edges])
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """The same batch with `function` applied to every probe's tensor and to `edge_index`."""
         return replace(
@@ -95,7 +102,7 @@ class Batch:
             if timed:
                 value = value[: frames if probe.stage is Stage.HINT else max(frames - 1, 1)]
             value = value.index_select(int(timed), chosen.to(value.device))
-            for axis in range(_node_axes(probe)):
+            for axis in range(node_axes(probe)):
                 value = value.narrow(int(timed) + 1 + axis, 0, nodes)
             return value.contiguous()
 
@@ -118,7 +125,7 @@ class Batch:
         return self.map(Tensor.pin_memory)
 
 
-def _node_axes(probe: Probe) -> int:
+def node_axes(probe: Probe) -> int:
     """How many axes of a dense value run over nodes."""
     axes = {Location.GRAPH: 0, Location.NODE: 1, Location.EDGE: 2}[probe.location]
     return axes - 1 if probe.type is Type.MASK_ONE and axes else axes
