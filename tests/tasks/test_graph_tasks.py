@@ -16,7 +16,7 @@ from tasks.generators import GRAPH_KINDS
 from tests.tasks.samples import alone, assert_same, values
 
 BFS, BELLMAN_FORD = tasks.create("bfs"), tasks.create("bellman_ford")
-NAMES = ["bfs", "bellman_ford"]
+NAMES = ["bfs", "bellman_ford", "dijkstra", "mst_prim"]  # those with a sparse layout
 
 
 @st.composite
@@ -77,6 +77,8 @@ def test_bellman_ford_frame_t_has_shortest_paths_of_at_most_t_edges(matrix: np.n
 @given(graphs=st.lists(matrices(), min_size=1, max_size=3), name=st.sampled_from(NAMES))
 def test_sparse_execution_of_a_disjoint_union_equals_dense(graphs: list[np.ndarray], name: str) -> None:
     task = tasks.create(name)
+    if name == "mst_prim":
+        graphs = [np.maximum(graph, graph.T) for graph in graphs]
     sizes = np.array([len(graph) for graph in graphs])
     padded = np.zeros((len(graphs), sizes.max(), sizes.max()))
     for b, graph in enumerate(graphs):
@@ -335,6 +337,7 @@ def test_networkx_and_scipy_graphs_are_what_their_matrices_are(name: str, layout
     for k, (u, v) in enumerate(graph.edges):
         graph[u][v]["weight"] = 0.25 + (k % 7) / 8
     graph.add_edge("node 2", "node 2", weight=0.5)
+    graph = graph.to_undirected() if name == "mst_prim" else graph
     undirected = labelled(nx.path_graph(4))
     for one in (graph, undirected):
         matrix = nx.to_numpy_array(one)
