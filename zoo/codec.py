@@ -27,6 +27,7 @@ class ReasonerConfig:
     decode_from: tuple[str, ...] = option(PARTS, "what decoders of nodes read, of encoded, previous and new")
     scalar_init: str = option("default", "default, or xavier_on_scalars: smaller encoders of scalar hints")
     reverse_pointers: bool = option(False, "encode a node's pointer on the edge from the pointed node too")
+    edge_pointers: str = option("means", "an edge's pointer as two means over edges (CLRS), or in triplets of nodes")
     steps: str | int = option("trajectory", "processor steps: as many as the algorithm, a number, or until halt")
     max_steps: int = option(64, "limit of steps until halt")
     sinkhorn_temperature: float = option(0.1, "temperature of permutation decoders")
@@ -38,6 +39,7 @@ class ReasonerConfig:
             ("feedback", ("soft", "hard")),
             ("encoder", ("linear", "raw")),
             ("scalar_init", ("default", "xavier_on_scalars")),
+            ("edge_pointers", ("means", "triplets")),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -71,6 +73,7 @@ class Codec(nn.Module):
         self.encode_hints = config.encode_hints and config.encoder == "linear" and follows
         self.decode_hints = config.decode_hints and follows
         self.both_ways = config.reverse_pointers
+        self.edge_pointers = config.edge_pointers
         self.encoder: Encoder | RawEncoder
         if config.encoder == "raw":
             self.encoder = RawEncoder(spec, ordered=processor.ordered)
@@ -86,6 +89,7 @@ class Codec(nn.Module):
                 hints=self.encode_hints,
                 both_ways=config.reverse_pointers,
                 scalar_init=config.scalar_init,
+                edge_pointers=config.edge_pointers,
             )
         sizes = self._sizes(processor, config)
         decoded = spec.outputs + (spec.hints if self.decode_hints else ())
@@ -98,11 +102,17 @@ class Codec(nn.Module):
                     temperature=config.sinkhorn_temperature,
                     steps=config.sinkhorn_steps,
                     eval_steps=config.sinkhorn_eval_steps,
+                    edge_pointers=config.edge_pointers,
                 )
                 for probe in decoded
                 if probe.name not in bound
             }
         )
+
+    @property
+    def cubes(self) -> list[str]:
+        """Names of the encoded pointers of edges that decoders read too."""
+        return self.encoder.cubes if isinstance(self.encoder, Encoder) else []
 
     def _sizes(self, processor: Processor, config: ReasonerConfig) -> Sizes:
         """Widths of what this task's decoders read."""
@@ -117,4 +127,5 @@ class Codec(nn.Module):
             edges=((processor.input_size,) if edges and not raw else ()) + (new if "edges" in processor.writes else ()),
             graph=((processor.input_size,) if graph and not raw else ()) + (new if "graph" in processor.writes else ()),
             hidden=processor.hidden_size,
+            cubes=len(self.cubes),
         )

@@ -7,6 +7,7 @@ edges: at (sender j, receiver i) that i points to j. See `Prediction` for every 
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -17,8 +18,17 @@ from torch import Tensor, nn
 
 from tasks.spec import Location, Probe, Type
 from zoo.edges import Edges, edge_linear, fold
-from zoo.encoders import channels, edge_pointer_channels, linear, pointer_channels
+from zoo.encoders import (
+    TRIPLET_WIDTH,
+    channels,
+    edge_pointer_channels,
+    is_edge_pointer,
+    linear,
+    pointer_channels,
+    truncated_normal_,
+)
 from zoo.topology import Topology
+from zoo.triplets import triplet_scores
 
 
 class Read(NamedTuple):
@@ -30,6 +40,7 @@ class Read(NamedTuple):
         graph: features of graphs, beside the pooled nodes.
         topology: the batch's graphs, whose edges are the candidates of pointers in the domain `"edges"`.
         noise: Gumbel noise for permutations, `[batch, senders, receivers]`, or None.
+        cubes: encoded pointers of edges, as weights of all nodes for every edge; only where decoders take them.
     """
 
     nodes: Float[Tensor, "*nodes width"]
@@ -37,15 +48,17 @@ class Read(NamedTuple):
     graph: tuple[Tensor, ...]
     topology: Topology
     noise: Tensor | None = None
+    cubes: tuple[Float[Tensor, "batch n n n"], ...] = ()
 
 
 class Sizes(NamedTuple):
-    """Widths of what decoders read, in the order of `Read`, and of their own hidden layers."""
+    """Widths of what decoders read, in the order of `Read`, of their own hidden layers, and the number of cubes."""
 
     nodes: int
     edges: tuple[int, ...]
     graph: tuple[int, ...]
     hidden: int
+    cubes: int = 0
 
 
 class _EdgeSum(nn.Module):
@@ -194,9 +207,54 @@ class EdgePointerDecoder(nn.Module):
         pair = topology.senders(self.sender(read.nodes)) + topology.receivers(self.receiver(read.nodes))
         edges = self.edge(read.edges)
         pair = pair if edges is None else pair + edges
-        candidate = self.candidate(read.nodes)[:, None, None]
-        logits = self.out(torch.maximum(pair[..., None, :], candidate)).squeeze(-1)
-        return torch.where(topology.node_mask()[:, None, None], logits, -torch.inf).log_softmax(-1)
+        # Scores of pairs again, every sender's in a batch of its own: of a receiver and a candidate.
+        candidate = self.candidate(read.nodes)[:, None].expand(*pair.shape).flatten(0, 1)
+        scores = topology.score_pairs(pair.flatten(0, 1), candidate, None, self.out.weight.squeeze(0))
+        return _over_nodes(scores.unflatten(0, pair.shape[:2]) + self.out.bias, topology)
+
+
+class TripletPointerDecoder(nn.Module):
+    """An edge's pointer from features of triplets, which know both edges that join the candidate; dense only.
+
+    The logit of candidate k for edge (s, r) is `out · ReLU(a(s, k) + b(k, r) + d(s, r) + W P(s, r, k))`, with
+    `TRIPLET_WIDTH` channels. a, b and d are linear in the features of that edge and of its ends, P are the encoded
+    pointers of edges. An argmin over k of D(s, k) + D(k, r) is of this form, and so is a pointer that stays as it was.
+
+    `EdgePointerDecoder` takes n³ times the hidden size for its scores, this one n³ times `TRIPLET_WIDTH`.
+    """
+
+    def __init__(self, probe: Probe, sizes: Sizes) -> None:
+        super().__init__()
+        width = TRIPLET_WIDTH
+        self.sender, self.receiver = linear(sizes.nodes, width), linear(sizes.nodes, width)
+        self.candidate, self.out = linear(sizes.nodes, width), linear(width, 1)
+        self.left, self.right, self.pair = (_EdgeSum(sizes, width) for _ in range(3))
+        self.cubes = nn.Parameter(torch.empty(width, sizes.cubes)) if sizes.cubes else None
+        if self.cubes is not None:
+            truncated_normal_(self.cubes, 1 / math.sqrt(sizes.cubes))
+
+    def forward(self, read: Read) -> Tensor:
+        topology, nodes = read.topology, read.nodes
+        square = (*nodes.shape[:2], nodes.shape[1])
+
+        def term(own: Tensor, edges: Tensor | None) -> Tensor:
+            return (own if edges is None else own + edges).expand(*square, -1)
+
+        left = term(topology.receivers(self.candidate(nodes)), self.left(read.edges))
+        right = term(nodes.new_zeros(TRIPLET_WIDTH), self.right(read.edges))
+        ends = topology.senders(self.sender(nodes)) + topology.receivers(self.receiver(nodes))
+        if self.cubes is None:
+            cubes, weight = nodes.new_zeros(*square, square[1], 0), nodes.new_zeros(TRIPLET_WIDTH, 0)
+        else:
+            cubes, weight = torch.stack([*read.cubes], -1), self.cubes
+        pairs = term(ends, self.pair(read.edges))
+        scores = triplet_scores(left, right, pairs, cubes, weight, self.out.weight.squeeze(0))
+        return _over_nodes(scores + self.out.bias, topology)
+
+
+def _over_nodes(scores: Float[Tensor, "batch s r n"], topology: Topology) -> Float[Tensor, "batch s r n"]:
+    """Scores of every edge's candidates as logarithms of probabilities."""
+    return torch.where(topology.node_mask()[:, None, None], scores, -torch.inf).log_softmax(-1)
 
 
 def log_sinkhorn(scores: Float[Tensor, "*edges"], topology: Topology, steps: int) -> Float[Tensor, "*edges"]:
@@ -227,15 +285,18 @@ def cyclic(pointer: Int[Tensor, "*nodes"], topology: Topology) -> tuple[Int[Tens
     return closed, head
 
 
-def make_decoder(probe: Probe, sizes: Sizes, *, temperature: float, steps: int, eval_steps: int) -> nn.Module:
+def make_decoder(
+    probe: Probe, sizes: Sizes, *, temperature: float, steps: int, eval_steps: int, edge_pointers: str
+) -> nn.Module:
     """The decoder of a probe; `ValueError` for a form that no known task has."""
     where, what = probe.location, probe.type
     if what is Type.PERMUTATION_POINTER and where is Location.NODE and probe.stage == "output":
         return PermutationDecoder(probe, sizes, temperature=temperature, steps=steps, eval_steps=eval_steps)
     if what is Type.POINTER:
-        return {Location.NODE: PointerDecoder, Location.EDGE: EdgePointerDecoder, Location.GRAPH: GraphIndexDecoder}[
-            where
-        ](probe, sizes)
+        of_edge = TripletPointerDecoder if edge_pointers == "triplets" else EdgePointerDecoder
+        return {Location.NODE: PointerDecoder, Location.EDGE: of_edge, Location.GRAPH: GraphIndexDecoder}[where](
+            probe, sizes
+        )
     if what is Type.MASK_ONE and where is Location.GRAPH:
         return GraphIndexDecoder(probe, sizes)
     if what is Type.PERMUTATION_POINTER or (what is Type.MASK_ONE and where is Location.EDGE):
@@ -256,7 +317,7 @@ def decide(probe: Probe, logits: Mapping[str, Tensor], topology: Topology) -> Sh
         return value
     if probe.type is Type.MASK:
         return value > 0
-    if probe.type is Type.CATEGORICAL or (probe.is_pointer and probe.location is Location.EDGE):
+    if probe.type is Type.CATEGORICAL or is_edge_pointer(probe):
         return value.argmax(-1)
     if probe.is_pointer and probe.location is Location.NODE:
         pointer = topology.argmax(value, "receiver") if probe.domain == "edges" else _over_all(value, topology)
@@ -273,19 +334,26 @@ def _over_all(value: Tensor, topology: Topology) -> Tensor:
 
 
 def feedback(
-    probe: Probe, logits: Shaped[Tensor, "*logits"], topology: Topology, *, soft: bool, both_ways: bool
+    probe: Probe,
+    logits: Shaped[Tensor, "*logits"],
+    topology: Topology,
+    *,
+    soft: bool,
+    both_ways: bool,
+    edge_pointers: str = "means",
 ) -> Float[Tensor, "*entries channels"]:
     """A predicted hint as channels for the next step: probabilities if `soft`, the decided value if not."""
     if probe.type is Type.SCALAR:
         return logits if probe.channels > 1 else logits[..., None]
     if not soft:
-        return channels(probe, decide(probe, {probe.name: logits}, topology), topology, both_ways=both_ways)
+        decided = decide(probe, {probe.name: logits}, topology)
+        return channels(probe, decided, topology, both_ways=both_ways, edge_pointers=edge_pointers)
     if probe.type is Type.MASK:
         return logits.sigmoid() if probe.channels > 1 else logits.sigmoid()[..., None]
     if probe.type is Type.CATEGORICAL:
         return logits.softmax(-1)
     if probe.is_pointer and probe.location is Location.NODE:
         return pointer_channels(topology.reverse(logits.exp()), topology, both_ways)
-    if probe.is_pointer and probe.location is Location.EDGE:
-        return edge_pointer_channels(logits.exp())
+    if is_edge_pointer(probe):
+        return edge_pointer_channels(logits.exp(), topology, edge_pointers)
     return logits.exp()[..., None]

@@ -79,10 +79,15 @@ class Unroll:
     def _static_channels(self) -> dict[str, Tensor]:
         """Channels of the inputs that stay the same at every step."""
         return {
-            p.name: channels(p, self.batch.inputs[p.name], self.topology, both_ways=self.task.both_ways)
+            p.name: self._channels(p, self.batch.inputs[p.name])
             for p in self.task.encoder.probes
             if p.name in self.batch.inputs and not p.streamed
         }
+
+    def _channels(self, probe: Probe, value: Tensor) -> Tensor:
+        """A probe's compact value as channels."""
+        task = self.task
+        return channels(probe, value, self.topology, both_ways=task.both_ways, edge_pointers=task.edge_pointers)
 
     def _static_edges(self) -> Topology:
         """The batch's topology with the edges of its input pointers."""
@@ -104,7 +109,7 @@ class Unroll:
     def run(self) -> Prediction:
         """The loop over steps."""
         fed = dict(self.carry.hints) if self.carry else self._first_hints()
-        encoded = self._encode(0, fed)
+        values, encoded = self._encode(0, fed)
         inputs = Inputs(encoded, self._asked(0), self._guide(None), self._candidates())
         records: list[Record] = []
         if self.carry:
@@ -119,10 +124,10 @@ class Unroll:
         alive = torch.ones(self.batch.batch_size, dtype=torch.bool, device=self.device)
         for t in range(self.num_steps):
             if t:
-                encoded = self._encode(t, fed)
+                values, encoded = self._encode(t, fed)
             inputs = Inputs(encoded, self._asked(t), self._guide(t), inputs.candidates)
             step = self._step(inputs, hidden, self._step_topology(fed), state, records)
-            read = self._read(encoded, hidden, step.hidden)
+            read = self._read(values, encoded, hidden, step.hidden)
             predicted = self._decode_hints(read, step)
             for name, value in predicted.items():
                 hints.setdefault(name, []).append(value)
@@ -164,14 +169,15 @@ class Unroll:
         records.append(record)
         return step
 
-    def _encode(self, t: int, fed: Mapping[str, Tensor]) -> Latents:
-        """This step's probes, encoded."""
+    def _encode(self, t: int, fed: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Latents]:
+        """This step's probes, as channels and encoded."""
         streamed = {
-            p.name: channels(p, self.batch.inputs[p.name][min(t, self._frames(p) - 1)], self.topology)
+            p.name: self._channels(p, self.batch.inputs[p.name][min(t, self._frames(p) - 1)])
             for p in self.task.encoder.probes
             if p.streamed
         }
-        return self.task.encoder(self.static | streamed | dict(fed), self.topology)
+        values = self.static | streamed | dict(fed)
+        return values, self.task.encoder(values, self.topology)
 
     def _frames(self, probe: Probe) -> int:
         """Frames of a streamed input."""
@@ -241,38 +247,45 @@ class Unroll:
         """Channels of the given frame 0."""
         if not self.task.encode_hints:
             return {}
-        return {
-            p.name: channels(p, self.batch.hints[p.name][0], self.topology, both_ways=self.task.both_ways)
-            for p in self.batch.spec.hints
-        }
+        return {p.name: self._channels(p, self.batch.hints[p.name][0]) for p in self.batch.spec.hints}
 
     def _next_hints(self, t: int, predicted: Mapping[str, Tensor], decided: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Channels of the hints fed in at step t + 1: decided by the processor, predicted, or true where forced."""
         if not self.task.encode_hints:
             return {}
-        soft, both_ways = self.config.feedback == "soft", self.task.both_ways
         fed = {}
         for probe in self.batch.spec.hints:
             frames = self.batch.hints[probe.name]
             forced = self.forced[t + 1] if self.forced is not None and t + 1 < frames.shape[0] else None
             head = self.heads.get(probe.name, "")
             if head in decided:
-                value = channels(probe, decided[head], self.topology, both_ways=both_ways)
+                value = self._channels(probe, decided[head])
             else:
-                value = feedback(probe, predicted[probe.name], self.topology, soft=soft, both_ways=both_ways)
+                value = self._feedback(probe, predicted[probe.name])
             if forced is not None:
-                true = channels(probe, frames[t + 1], self.topology, both_ways=both_ways)
+                true = self._channels(probe, frames[t + 1])
                 value = torch.where(self.topology.per_entry(forced, encoded_at(probe))[..., None], true, value)
             fed[probe.name] = value
         return fed
 
-    def _read(self, encoded: Latents, previous: Latents, new: Latents) -> Read:
+    def _feedback(self, probe: Probe, logits: Tensor) -> Tensor:
+        """A predicted hint as channels."""
+        return feedback(
+            probe,
+            logits,
+            self.topology,
+            soft=self.config.feedback == "soft",
+            both_ways=self.task.both_ways,
+            edge_pointers=self.task.edge_pointers,
+        )
+
+    def _read(self, values: Mapping[str, Tensor], encoded: Latents, previous: Latents, new: Latents) -> Read:
         """What decoders read at a step."""
         part = {"encoded": encoded.nodes, "previous": previous.nodes, "new": new.nodes}
         nodes = torch.cat([part[name] for name in self.config.decode_from], -1)
         edges = tuple(e for e in (encoded.edges, new.edges) if e is not None)
         graph = tuple(g for g in (encoded.graph, new.graph) if g is not None)
-        return Read(nodes, edges, graph, self.topology)
+        return Read(nodes, edges, graph, self.topology, cubes=tuple(values[name] for name in self.task.cubes))
 
     def _decode_hints(self, read: Read, step: Step) -> dict[str, Tensor]:
         """Logits of this step's hints, from bound heads where there are any."""

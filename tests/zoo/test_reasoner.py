@@ -457,9 +457,11 @@ def random_batch(spec: Spec, batch: int, n: int, steps: int) -> Batch:
 
 @pytest.mark.parametrize("n", [1, 4])
 @pytest.mark.parametrize("feedback", ["soft", "hard"])
-def test_every_kind_of_probe_is_encoded_decoded_and_fed_back(n, feedback):
+@pytest.mark.parametrize("edge_pointers", ["means", "triplets"])
+def test_every_kind_of_probe_is_encoded_decoded_and_fed_back(n, feedback, edge_pointers):
     spec = everything()
-    model = Reasoner(spec, zoo.create("mpnn", hidden_size=8), config=ReasonerConfig(feedback=feedback))
+    config = ReasonerConfig(feedback=feedback, edge_pointers=edge_pointers)
+    model = Reasoner(spec, zoo.create("mpnn", hidden_size=8), config=config)
     batch = random_batch(spec, 3, n, 2)
     prediction = model(batch)
     for probe in spec.outputs:
@@ -497,6 +499,7 @@ def test_several_tasks_share_one_processor():
     ("options", "message"),
     [
         ({"feedback": "sof"}, "did you mean soft"),
+        ({"edge_pointers": "triplet"}, "did you mean triplets"),
         ({"decode_from": ("encodd",)}, "did you mean encoded"),
         ({"decode_from": ()}, "at least one"),
         ({"teacher_forcing": 1.5}, "probability"),
