@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.algorithms.array_task import ArrayConfig
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.keys import KeysTask
+from tasks.algorithms.keys import KeysTask, SortConfig
 from tasks.algorithms.trace import Trace
 from tasks.kernel import kernel
 from tasks.registry import register
@@ -21,7 +20,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class InsertionSortConfig(ArrayConfig):
+class InsertionSortConfig(SortConfig):
     """Options of `insertion_sort`."""
 
 
@@ -47,7 +46,7 @@ class InsertionSort(KeysTask):
         self.spec = self._spec(
             "insertion_sort",
             Probe("key", Stage.INPUT, Location.NODE, Type.SCALAR),
-            Probe("pred", Stage.OUTPUT, Location.NODE, Type.PERMUTATION_POINTER),
+            config.output,
             Probe("pred_h", Stage.HINT, Location.NODE, Type.POINTER),
             Probe("i", Stage.HINT, Location.NODE, Type.MASK_ONE),
             Probe("j", Stage.HINT, Location.NODE, Type.MASK_ONE),

@@ -1,19 +1,37 @@
-"""What the tasks on one row of keys share: how the keys are drawn."""
+"""What the tasks on one row of keys share: how the keys are drawn, and what a sort gives."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks import generators
-from tasks.algorithms.array_task import ArrayTask
+from tasks.algorithms.array_task import ArrayConfig, ArrayTask
+from tasks.registry import option
+from tasks.spec import Location, Probe, Stage, Type
 from tasks.task import Draw
 
 Array = NDArray[Any]
 
 _DISTINCT = 4  # values of keys that tie often
+
+
+@dataclass(frozen=True)
+class SortConfig(ArrayConfig):
+    """Options of sorts."""
+
+    permutation: bool = option(
+        True, "the output is decoded as one permutation (Ibarz et al., 2022), not pointer by pointer (CLRS)"
+    )
+
+    @property
+    def output(self) -> Probe:
+        """The predecessors in the sorted list."""
+        kind = Type.PERMUTATION_POINTER if self.permutation else Type.POINTER
+        return Probe("pred", Stage.OUTPUT, Location.NODE, kind)
 
 
 class KeysTask(ArrayTask):

@@ -8,9 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tasks.algorithms.array_task import ArrayConfig
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.keys import KeysTask
+from tasks.algorithms.keys import KeysTask, SortConfig
 from tasks.algorithms.partition import partitions
 from tasks.algorithms.trace import Trace, final
 from tasks.registry import register
@@ -20,7 +19,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class QuicksortConfig(ArrayConfig):
+class QuicksortConfig(SortConfig):
     """Options of `quicksort`."""
 
 
@@ -49,7 +48,7 @@ class Quicksort(KeysTask):
         self.spec = self._spec(
             "quicksort",
             Probe("key", Stage.INPUT, Location.NODE, Type.SCALAR),
-            Probe("pred", Stage.OUTPUT, Location.NODE, Type.PERMUTATION_POINTER),
+            config.output,
             Probe("pred_h", Stage.HINT, Location.NODE, Type.POINTER),
             Probe("p", Stage.HINT, Location.NODE, Type.MASK_ONE),
             Probe("r", Stage.HINT, Location.NODE, Type.MASK_ONE),

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import tasks
 from tasks.batch import Batch
+from tasks.spec import Type
 from tests.tasks.orders import listed, predecessors
+from tests.tasks.samples import assert_same, values
 from tests.tasks.worked import check_worked_example
 
 INSERTION, BUBBLE, HEAP, QUICK = (
@@ -230,3 +232,12 @@ def test_worked_example_of_the_docstring(name: str) -> None:
 def test_wrong_inputs_are_refused_by_name(inputs: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         INSERTION.execute(inputs)
+
+
+@pytest.mark.parametrize("name", SORTS)
+def test_the_order_is_one_permutation_or_as_many_pointers(name: str) -> None:
+    one, many = tasks.create(name), tasks.create(name, permutation=False)
+    assert (one.spec["pred"].type, many.spec["pred"].type) == (Type.PERMUTATION_POINTER, Type.POINTER)
+    assert one.spec.hints == many.spec.hints
+    given = {"seed": 2, "size": 6, "batch_size": 3}
+    assert_same(values(one.sample(**given)), values(many.sample(**given)))
