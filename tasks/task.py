@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks import generators, legacy
+from tasks import dataset, generators, legacy
 from tasks.batch import Batch
 from tasks.canonical import split_of
 from tasks.registry import near
@@ -172,6 +173,29 @@ class Task(ABC):
         """
         samples, size, seed = split_of(split, self.name)
         return self.execute(legacy.draw(self.name, seed=seed, samples=samples, size=size))
+
+    def save(self, path: str | Path, batches: Batch | Iterable[Batch], *, force: bool = False) -> None:
+        """Write samples to a file, compactly: see `tasks.dataset`.
+
+        Args:
+            path: of the file, which ends in `.npz`.
+            batches: in the dense layout; of several, each is packed before the next is asked for.
+            force: whether to write over a file that exists.
+
+        Raises:
+            FileExistsError: there is such a file already.
+            ValueError: another suffix, no samples, samples of another spec or in the sparse layout.
+        """
+        dataset.write(path, self, batches, force=force)
+
+    def load(self, path: str | Path) -> Batch:
+        """The samples of a file that `save` or `zoo sample` wrote, all in one batch.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is broken, no data set, or one of another task, spec or format; it names both sides.
+        """
+        return dataset.read(path, self).samples.unpack()
 
     @abstractmethod
     def _sample(self, draw: Draw, layout: str) -> Batch:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import tasks
+from tasks import dataset
+from tasks.batch import Batch
 from tasks.task import Task
 from trainers.build import check_distributions, check_sizes
 from trainers.config import compose
@@ -14,6 +16,8 @@ from trainers.usage import UsageError
 
 FILE_SIZE, FILE_COUNT = 16, 1000
 SHOWN_SIZE = 6
+# Samples that are not packed yet.
+_CHUNK = 256
 
 
 def command(options: argparse.Namespace) -> None:
@@ -69,6 +73,8 @@ def sample(
     for option, value, least in (("--count", count, 1), ("--index", index, 0)):
         if value is not None and value < least:
             raise UsageError(f"{option} {value} is too small", f"give at least {least}")
+    if out:
+        _check_place(Path(out), force)
     task = make_task(name, overrides)
     sizes = list(size) if size else [FILE_SIZE if out else max(SHOWN_SIZE, task.min_size)]
     check_sizes(task, sizes, "--size")
@@ -84,6 +90,30 @@ def sample(
             from trainers.sample_draw import draw as draw_sample
 
             draw_sample(task, batch, Path(draw))
+
+    if out:
+        number = count or FILE_COUNT
+
+        def chunks() -> Iterator[Batch]:
+            for first in range(0, number, _CHUNK):
+                some = min(_CHUNK, number - first)
+                yield task.sample(
+                    seed=seed, batch_size=some, size=sizes, index=index + first, distribution=distribution
+                )
+
+        drawn = {"seed": seed, "sizes": sizes, "distributions": list(distribution or ()), "index": index}
+        dataset.write(out, task, chunks(), drawn=drawn, force=force)
+        print(f"data set    {out}  ({number} samples, {Path(out).stat().st_size / 1e6:.1f} MB)")
+
+
+def _check_place(out: Path, force: bool) -> None:
+    """Refuse a file that cannot be written before anything is sampled."""
+    if out.suffix != dataset.SUFFIX:
+        raise UsageError(f"--out {out}: a data set's file ends in {dataset.SUFFIX}", f"--out {out}{dataset.SUFFIX}")
+    if out.exists() and not force:
+        raise UsageError(f"--out {out}: the file exists", "choose another, or write over it with --force")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}", "make it, or choose another")
 
 
 def make_task(name: str, overrides: Sequence[str]) -> Task:

@@ -19,7 +19,6 @@ from tasks.packing import Packed, pack, unified
 from tasks.spec import Location, Probe, Spec, Stage, Type
 from tests.tasks.samples import assert_same, sizes_of, values
 
-
 BENCHMARK = [name for name in tasks.list_tasks() if tasks.describe(name).cls.__module__.startswith("tasks.algorithms")]
 
 

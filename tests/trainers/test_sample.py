@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tasks
+from tasks import dataset
 from tests.tasks.samples import assert_same, values
 from trainers.cli import main
 
@@ -67,3 +68,29 @@ def test_mistakes_are_told_in_two_lines(
     assert zoo(*words.split()) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert problem in first and remedy in second and not seen
+
+
+def test_a_file_is_the_stream_in_pieces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "set.npz"
+    words = ["--size", "4", "9", "--seed", "5", "--index", "3", "--distribution", "path", "tree", "random_pos=false"]
+    assert zoo("bfs", "--out", str(path), "--count", "300", *words) == 0
+    assert "300 samples" in capsys.readouterr().out
+    task = tasks.create("bfs", pointers="edges")
+    wanted = task.sample(seed=5, batch_size=300, size=[4, 9], index=3, distribution=["path", "tree"])
+    assert_same(values(task.load(path)), values(wanted))
+    about = dataset.read(path, task).about
+    assert (about["seed"], about["index"], about["sizes"]) == (5, 3, [4, 9])
+    assert (about["distributions"], about["options"]["random_pos"]) == (["path", "tree"], False)
+
+
+def test_a_file_is_written_over_only_with_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "set.npz"
+    words = ["copy", "--size", "4", "--count", "3", "--out", str(path)]
+    assert zoo(*words) == 0
+    before = path.read_bytes()
+    assert zoo(*words, "--seed", "1") == 2
+    assert "the file exists" in capsys.readouterr().err and path.read_bytes() == before
+    assert zoo(*words, "--seed", "1", "--force") == 0
+    assert path.read_bytes() != before
+    for wrong in ("set.npy", "none/set.npz"):
+        assert zoo("copy", "--out", str(tmp_path / wrong)) == 2
