@@ -112,7 +112,7 @@ def test_padding_is_zero_and_unscored(name: str) -> None:
             assert not value[late].any(), f"{probe.name} past the end"
         if probe.location is Location.NODE and probe.type is not Type.MASK_ONE:
             padding = value[:, outside] if time_first else value[outside]
-            unscored = value.dtype == torch.int8 and probe.stage is not Stage.INPUT
+            unscored = value.dtype == torch.int8 and probe.stage is Stage.OUTPUT
             assert (padding == (-1 if unscored else 0)).all(), probe.name
         if probe.location is Location.EDGE:
             frames = value if time_first else value[None]
