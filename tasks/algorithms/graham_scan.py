@@ -117,9 +117,12 @@ def _by_angle(x, y, sizes, lowest):
             slot = placed
             while slot > 1:
                 u = order[b, slot - 1]
-                # Rounding can tell angles apart that are the same, and the farther point must not come first.
-                same = _turn(px, py, best, u, v) == 0
-                if (same and distance[u] <= distance[v]) or (not same and angle[u] <= angle[v]):
+                # Angles are rounded, so equal ones need not be the same, nor different ones different.
+                turn = _turn(px, py, best, u, v)
+                first = turn > 0 if angle[u] == angle[v] else angle[u] < angle[v]
+                if turn == 0:
+                    first = distance[u] <= distance[v]
+                if first:
                     break
                 order[b, slot] = u
                 slot -= 1

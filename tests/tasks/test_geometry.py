@@ -137,14 +137,25 @@ def test_degenerate_hulls(name: str, points: list[Point], expected: list[int]) -
         assert execute(tasks.create(name), moved).outputs["in_hull"][0].tolist() == corners(moved)
 
 
-def test_collinear_points_seen_at_angles_that_rounding_tells_apart() -> None:
-    directions = [(u, v) for u in range(1, 40) for v in range(1, 40)]
-    rounded = [d for d in directions if len({np.arctan2(k * d[1] / 8, k * d[0] / 8) for k in range(1, 8)}) > 1]
-    for u, v in [*rounded, (3, 1), (7, 5)]:
-        ray = [(k * u, k * v) for k in (5, 3, 7, 1, 6, 2)]
-        for points in ([(0, 0), *ray], [(0, 0), *ray, (-10, 10)], [(10, 0), (0, 0), *ray]):
-            for name in HULLS:
-                assert execute(tasks.create(name), points).outputs["in_hull"][0].tolist() == corners(points)
+@pytest.mark.parametrize("name", HULLS)
+def test_points_at_angles_that_rounding_makes_equal_are_told_apart(name: str) -> None:
+    left, right = (1, 10**9), (2, 2 * 10**9 - 1)
+    assert np.arctan2(left[1], left[0]) == np.arctan2(right[1], right[0])
+    for far in (left, right), (right, left):
+        for points in ([(0, 0), *far], [*far, (0, 0)], [(0, 0), *far, (-1, 0), (0, 1)], [(1, 0), *far, (0, 0), (5, 9)]):
+            assert execute(tasks.create(name), points).outputs["in_hull"][0].tolist() == corners(points)
+
+
+@pytest.mark.parametrize("name", HULLS)
+def test_points_on_one_ray_in_any_order(name: str) -> None:
+    ray = [(3 * k, k) for k in (5, 3, 7, 1, 6, 2)]
+    for points in (
+        [(0, 0), *ray],
+        [(0, 0), *ray, (-10, 10)],
+        [(10, 0), (0, 0), *ray],
+        [(0, 0), (25, 1), *ray, (-1, 9)],
+    ):
+        assert execute(tasks.create(name), points).outputs["in_hull"][0].tolist() == corners(points)
 
 
 @pytest.mark.parametrize("name", HULLS)
