@@ -74,6 +74,7 @@ def one(*entries: tuple[int, int, float]) -> np.ndarray:
         (PRIM, one((0, 1, 2.0)), "'A'.*symmetric matrix.*2.0 from node 0 to node 1 in sample 1 and 0.0 the other way"),
         (KRUSKAL, one((0, 2, 1.0), (2, 0, 3.0)), "'A'.*symmetric matrix.*1.0 from node 0 to node 2.*3.0 the other way"),
         (DAG, one((0, 1, 1.0), (1, 2, 1.0), (2, 0, 1.0)), "'A'.*without directed cycles, got one in sample 1"),
+        (DAG, one((0, 1, -1.0), (1, 0, 1.0)), "'A'.*without directed cycles, got one in sample 1"),
         (DAG, one((2, 2, 1.0)), "'A'.*without directed cycles, got one in sample 1"),
         (FLOYD, one((0, 1, -1.0), (1, 0, 0.5)), "'A'.*no cycle of negative weight, got one in sample 1"),
         (FLOYD, one((1, 1, -1.0)), "'A'.*no cycle of negative weight, got one in sample 1"),
