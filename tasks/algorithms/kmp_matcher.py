@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.algorithms.array_task import OrderedConfig
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.matcher_task import KEY, MATCH, STRING, MatcherTask
+from tasks.algorithms.matcher_task import KEY, MATCH, STRING, MatcherConfig, MatcherTask
 from tasks.algorithms.trace import Trace
 from tasks.kernel import kernel
 from tasks.registry import register
@@ -26,7 +25,7 @@ _NODES, _FLAGS = ("k", "q", "s", "i"), ("k_reset", "q_reset", "phase")
 
 
 @dataclass(frozen=True)
-class KmpMatcherConfig(OrderedConfig):
+class KmpMatcherConfig(MatcherConfig):
     """Options of `kmp_matcher`."""
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks import generators
-from tasks.algorithms.array_task import ArrayTask
+from tasks.algorithms.array_task import ArrayTask, OrderedConfig
 from tasks.inputs import Inputs
+from tasks.registry import option
 from tasks.spec import Location, Probe, Stage, Type
 from tasks.task import Draw
 
@@ -26,6 +28,13 @@ KEY = Probe("key", Stage.INPUT, Location.NODE, Type.CATEGORICAL, classes=LETTERS
 MATCH = Probe("match", Stage.OUTPUT, Location.NODE, Type.MASK_ONE)
 
 
+@dataclass(frozen=True)
+class MatcherConfig(OrderedConfig):
+    """Options of string matching."""
+
+    longer: bool = option(False, "a sample of size n has 5 n / 4 nodes, as in Ibarz et al. (2022)")
+
+
 class MatcherTask(ArrayTask):
     """Where a needle first occurs in a haystack.
 
@@ -39,6 +48,7 @@ class MatcherTask(ArrayTask):
     needle matches in wrong places.
     """
 
+    config: MatcherConfig
     min_size = 2
     distributions = ("uniform", "random_needle", "two_letters")
     aliases: ClassVar[Mapping[str, str]] = {"ibarz2022": "random_needle"}
@@ -49,7 +59,8 @@ class MatcherTask(ArrayTask):
         return [sizes - needles, needles]
 
     def _draw(self, draw: Draw) -> tuple[dict[str, Array], Array]:
-        sizes, column = draw.sizes, np.arange(draw.sizes.max())
+        sizes = draw.sizes * 5 // 4 if self.config.longer else draw.sizes
+        column = np.arange(sizes.max())
         longest = np.clip((sizes - 1) // 2, 1, _LONGEST_NEEDLE)
         drawn = 1 + generators.choices(draw.seed, draw.index, longest, _NEEDLE)
         needles = np.where(draw.kinds == _RANDOM_NEEDLE, drawn, np.maximum(sizes // 5, 1))

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.algorithms.array_task import OrderedConfig
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.matcher_task import KEY, MATCH, STRING, MatcherTask
+from tasks.algorithms.matcher_task import KEY, MATCH, STRING, MatcherConfig, MatcherTask
 from tasks.algorithms.trace import Trace
 from tasks.kernel import kernel
 from tasks.registry import register
@@ -23,7 +22,7 @@ _MARKS = ("s", "i", "j")
 
 
 @dataclass(frozen=True)
-class NaiveStringMatcherConfig(OrderedConfig):
+class NaiveStringMatcherConfig(MatcherConfig):
     """Options of `naive_string_matcher`."""
 
 

@@ -250,3 +250,12 @@ def test_legacy_sampler_draws_the_length_of_the_needle_if_asked(name: str) -> No
 def test_wrong_inputs_are_refused_by_name(name: str, change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tasks.create(name).execute({"string": [[0, 0, 1]], "key": [[0, 1, 1]], **change})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strings_may_be_a_quarter_longer_than_the_size_says(name: str) -> None:
+    batch = tasks.create(name, longer=True).sample(size=[4, 7, 16], batch_size=24, distribution="ibarz2022")
+    assert set(batch.sizes.tolist()) == {5, 8, 20}
+    assert {len(needle) for _, needle in texts(batch)} <= set(range(1, 9))
+    plain = tasks.create(name).sample(size=20, batch_size=4)
+    assert_same(values(plain), values(tasks.create(name, longer=True).sample(size=16, batch_size=4)))
