@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,11 +161,11 @@ def _draw_published(ax: Axes, line: Line, colour: str) -> None:
     )
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure; width and height in inches."""
+def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure; width and height in inches. Without a layout, what places its own axes is drawn once less."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=130, layout="constrained")
+    return Figure(figsize=(width, height), dpi=130, layout=layout)
 
 
 def save(figure: Figure, path: Path, metadata: Mapping[str, str] | None = None) -> Path:

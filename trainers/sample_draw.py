@@ -106,8 +106,7 @@ def _canvas(scene: Scene, count: int) -> tuple[Figure, list[_Panel]]:
     across = max(1, int(total / 1.9))
     foot = 0.25 + _LINE * len(legend) + 0.2 * -(-len(handles) // across)
     tall = 0.35 + rows * height + foot
-    figure = new_figure(total, tall)
-    figure.set_layout_engine("none")
+    figure = new_figure(total, tall, layout=None)
     panels = []
     left = (total - columns * width) / 2
     for place in range(count):
@@ -173,7 +172,7 @@ def _draw_frame(panel: _Panel, scene: Scene, frame: int) -> None:
             same = scene.probes[key].streamed or key not in before or now[key].item() == before[key].item()
             words.append(f"{key} {token(scene.probes[key], now[key].item())}{'' if same else '*'}")
     second = "\n" + ", ".join(words) if scene.words else ""
-    panel.main.set_title(title + second, fontsize=SMALL, pad=3, linespacing=1.3, color=INK)
+    panel.main.set_title(title + second, fontsize=SMALL, pad=3, linespacing=1.3, color=INK, y=1.0)
 
 
 def _handles(scene: Scene) -> list[Any]:

@@ -87,7 +87,7 @@ def _heads(ax: Axes, lines: Array, radius: float) -> None:
 
 def network_scale(scene: Scene) -> float:
     """Inches that stand for the side of the unit square that nodes lie in."""
-    wider = 1.3 if scene.kind == "points" else 1.0
+    wider = 1.2 if scene.kind == "points" else 1.0
     return wider * (1.9 if scene.one.nodes <= 8 else 2.4 if scene.one.nodes <= 20 else 3.8)
 
 
@@ -339,7 +339,7 @@ def draw_map(
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_color(RULE)
-    ax.set_title(title, fontsize=TEXT, pad=2)
+    ax.set_title(title, fontsize=TEXT, pad=2, y=1.0)
 
 
 def extent(scene: Scene, key: str) -> tuple[float, float]:
