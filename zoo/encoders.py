@@ -152,8 +152,12 @@ class TripletFeatures(nn.Module):
         self.size = maxima + pointed
         self.nodes, self.edges = linear(nodes or 1, 3 * maxima), linear(edges or 1, 3 * maxima)
         self.cubes = nn.Parameter(torch.empty(maxima, cubes))
-        truncated_normal_(self.cubes, 1 / math.sqrt(cubes))
         self.pointed_node, self.pointed_edges = linear(nodes or 1, pointed), linear(edges or 1, 2 * pointed)
+        # Initialised as one linear map of all that is summed: from larger weights, fed-back scalars grow step by step.
+        for weight in (self.nodes.weight, self.edges.weight, self.cubes):
+            truncated_normal_(weight, 1 / math.sqrt(3 * nodes + 3 * edges + cubes))
+        for weight in (self.pointed_node.weight, self.pointed_edges.weight):
+            truncated_normal_(weight, 1 / math.sqrt(max(1, nodes + 2 * edges)))
 
     def forward(
         self,

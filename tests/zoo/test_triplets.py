@@ -11,6 +11,7 @@ import torch
 from scipy.sparse.csgraph import floyd_warshall
 from torch import Tensor, nn
 
+import tasks
 import zoo
 import zoo.chunks as module
 from tasks.batch import Batch
@@ -277,6 +278,35 @@ def test_edge_pointers_are_the_same_in_any_batch(edge_pointers: str, feedback: s
             found = found[..., :size] if name == "Pi_h" else found
             torch.testing.assert_close(found, mine, rtol=1e-10, atol=1e-11)
         torch.testing.assert_close(together.outputs["Pi"][b, :size, :size, :size], alone.outputs["Pi"][0])
+
+
+@pytest.mark.parametrize("name", ["floyd_warshall", "matrix_chain_order", "optimal_bst"])
+@pytest.mark.parametrize("edge_pointers", ["means", "triplets"])
+def test_tasks_with_edge_pointers_are_the_same_in_any_batch(name: str, edge_pointers: str) -> None:
+    task = tasks.create(name)
+    model = Reasoner(
+        task.spec, zoo.create("mpnn", hidden_size=8), config=ReasonerConfig(edge_pointers=edge_pointers)
+    ).eval()
+    whole = task.sample(seed=2, batch_size=3, size=(2, 6)).map(lambda x: x.double() if x.is_floating_point() else x)
+    assert len(set(whole.sizes.tolist())) > 1
+    (output,) = task.spec.outputs
+    together = model(whole).outputs[output.name]
+    for b in range(3):
+        batch = whole.take([b])
+        alone, n = model(batch).outputs[output.name][0], batch.outputs[output.name].shape[1]
+        torch.testing.assert_close(together[b, :n, :n, :n], alone, rtol=1e-9, atol=1e-10)
+
+
+def test_fed_back_scalars_do_not_explode_before_training() -> None:
+    """Maxima over triplets add up what is fed back; at random weights lengths stay of the size of lengths."""
+    batch = paths(random_lengths(2, 16))
+    largest = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = Reasoner(PATHS, zoo.create("mpnn", hidden_size=16), config=ReasonerConfig(edge_pointers="triplets"))
+        with torch.no_grad():
+            largest.append(float(model(batch).hints["D"].abs().max()))
+    assert max(largest) < 20, largest
 
 
 @pytest.mark.parametrize("edge_pointers", ["means", "triplets"])
