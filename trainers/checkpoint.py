@@ -171,19 +171,22 @@ def clear(folder: Path) -> None:
     (folder / BEST).unlink(missing_ok=True)
 
 
-def load(path: Path, *, identity: Mapping[str, Any] | None = None) -> Checkpoint:
+def load(
+    path: Path, *, identity: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
+) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
         path: its folder.
         identity: what run it must be of; None takes any.
+        defaults: see `check_identity`.
 
     Raises:
         CheckpointError: unreadable, truncated, or of another run; names the file and what differs.
     """
     meta = _read_meta(path / META)
     if identity is not None:
-        check_identity(path, meta["identity"], identity)
+        check_identity(path, meta["identity"], identity, defaults)
     data = {}
     for name, expected in meta["files"].items():
         data[name] = _read_bytes(path / name)
@@ -247,15 +250,35 @@ def _torch_bytes(state: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def check_identity(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint of another run, naming the first few entries that differ."""
-    differences = list(_differences(there, here))
+def check_identity(
+    path: Path, there: Mapping[str, Any], here: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> None:
+    """Refuse a checkpoint of another run, naming the first few entries that differ.
+
+    Args:
+        path: of the checkpoint, for the message.
+        there: the checkpoint's identity.
+        here: the run's.
+        defaults: values of options that did not exist yet when a checkpoint was written, in the form of an identity.
+    """
+    differences = list(_differences(_completed(there, here, defaults or {}), here))
     if differences:
         more = f" (and {len(differences) - 3} more)" if len(differences) > 3 else ""
         raise CheckpointError(
             f"checkpoint {path} is of another run: {'; '.join(differences[:3])}{more}\n"
             "use the options of that run or another run folder, or start anew with trainer.resume=false"
         )
+
+
+def _completed(there: Mapping[str, Any], here: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity with the defaults of the options of `here` that it lacks."""
+    missing = {key: defaults[key] for key in here if key not in there and key in defaults}
+    return missing | {
+        key: _completed(value, here[key], defaults[key])
+        if all(isinstance(tree.get(key), Mapping) for tree in (there, here, defaults))
+        else value
+        for key, value in there.items()
+    }
 
 
 def _differences(there: Any, here: Any, name: str = "") -> Iterator[str]:

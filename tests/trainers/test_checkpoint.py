@@ -153,6 +153,17 @@ def test_a_checkpoint_of_another_run_says_what_differs(tmp_path: Path) -> None:
     assert "another run folder" in second
 
 
+def test_an_option_that_came_later_has_had_its_default(tmp_path: Path) -> None:
+    path = checkpoint.save(tmp_path, make())
+    now = {**IDENTITY, "processor": {**IDENTITY["processor"], "gated": False}, "reasoner": {"steps": 3}}
+    defaults = {"processor": {"hidden_size": 64, "gated": False}, "reasoner": {"steps": 3}}
+    checkpoint.load(path, identity=now, defaults=defaults)
+    with pytest.raises(CheckpointError, match="processor.gated is null there"):
+        checkpoint.load(path, identity=now)
+    with pytest.raises(CheckpointError, match="processor.gated is false there, true here"):
+        checkpoint.load(path, identity={**now, "processor": {**now["processor"], "gated": True}}, defaults=defaults)
+
+
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     path = checkpoint.save(tmp_path, make())
     meta = json.loads((path / META).read_text()) | {"format": 99}
