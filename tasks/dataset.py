@@ -15,7 +15,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,7 +104,7 @@ def write(
         "format": FORMAT,
         "version": _version(),
         "task": task.name,
-        "options": asdict(task.config) if is_dataclass(task.config) else {},
+        "options": asdict(task.config),
         "spec": task.spec.as_dict(),
         "samples": sum(chunk.batch_size for chunk in chunks),
         **(drawn or {}),

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from jaxtyping import Int, UInt8
@@ -65,6 +66,12 @@ class Packed:
     def nbytes(self) -> int:
         """Bytes of everything that is kept."""
         return sum(each.nbytes for each in (self.buffer, self.lengths, self.sizes, self.index))
+
+    @property
+    def unpacked_nbytes(self) -> int:
+        """Bytes that the batch would take."""
+        values = sum(prod(self.shapes[name]) * column.kind.itemsize for name, column in self.columns.items())
+        return values + sum(each.nbytes for each in (self.lengths, self.sizes, self.index))
 
     @property
     def parts(self) -> dict[str, Tensor]:

@@ -9,9 +9,9 @@ import tasks
 import zoo
 from tasks.canonical import CANONICAL
 from tasks.task import Task
-from trainers.data import canonical_training_set
+from trainers import fixed_sets
 from trainers.run_config import Config
-from trainers.trainer_config import TrainerConfig
+from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
 from zoo.binding import check
 from zoo.encoders import raw_width
@@ -84,21 +84,25 @@ def build_tasks(config: Config) -> list[Task]:
                     f"trainer.{name}: task {task.name} has no {layout} layout",
                     f"choices: {', '.join(sorted(task.layouts))}",
                 )
-        check_canonical(task, trainer)
+        check_data(task, trainer, several=len(made) > 1)
     return made
 
 
-def check_canonical(task: Task, trainer: TrainerConfig) -> None:
-    """Refuse the canonical sets of a task that has none, or not as it is configured."""
+def check_data(task: Task, trainer: TrainerConfig, *, several: bool = False) -> None:
+    """Refuse fixed sets that a task has not, or not as it is configured, and files for several tasks."""
+    for name in ("data", "eval_data"):
+        if several and is_file(getattr(trainer, name)):
+            problem = f"trainer.{name}: {getattr(trainer, name)} holds samples of one task, the run has several"
+            raise UsageError(problem, f"write trainer.{name}=stream, or train one task")
     try:
-        if trainer.data == CANONICAL:
-            canonical_training_set(task)
+        fixed_sets.training_set(task, trainer)
         if trainer.scoring_data == CANONICAL:
             task.canonical("test")
+        elif is_file(trainer.scoring_data):
+            fixed_sets.read(trainer.scoring_data, task, where="trainer.eval_data")
     except ValueError as error:
-        raise UsageError.of(
-            error, where="trainer.data" if trainer.data == CANONICAL else "trainer.eval_data"
-        ) from error
+        where = "trainer.data" if trainer.data == CANONICAL else "trainer.eval_data"
+        raise UsageError.of(error, where="" if str(error).startswith("trainer.") else where) from error
 
 
 def check_sizes(task: Task, sizes: Any, where: str) -> None:

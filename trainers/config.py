@@ -26,7 +26,7 @@ from trainers.run_config import (
     TaskChoice,
 )
 from trainers.task_sets import joint_name, members
-from trainers.trainer_config import TrainerConfig
+from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
 
 GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
@@ -104,6 +104,13 @@ def compose(overrides: Sequence[str]) -> Config:
     schemas = _schemas(nodes)
     for key in asked:
         _check_key(key, schemas)
+    data = asked.get("trainer.data", str(nodes["trainer"]["data"])).strip("'\"")
+    if is_file(data):
+        from trainers.fixed_sets import settings
+
+        several = isinstance(names["task"], list)
+        chosen = names["task"] if several else [registry_name("task", names["task"])]
+        nodes["trainer"] |= settings(data, chosen)
     tree = _hydra_compose(primary, nodes, names, asked)
     config = from_tree(tree)
     if layout_is_free and "trainer.layout" not in asked:

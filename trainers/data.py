@@ -14,12 +14,16 @@ import torch
 
 from tasks import generators
 from tasks.batch import Batch
-from tasks.canonical import CANONICAL
+from tasks.packing import Packed, pack
 from tasks.task import Task
+from trainers.fixed_sets import training_set
 from trainers.losses import Objective
 from trainers.trainer_config import TrainerConfig
 
 Item = TypeVar("Item")
+# Batches of more bytes wait for a GPU, and move to it, packed. Packing takes the sampling thread about a second for
+# every 100 MB, so that it pays where page-locked memory and the bus are short, not for every small batch.
+_PACKED_FROM = 32 * 2**20
 
 
 def stream_seed(seed: int, split: str) -> int:
@@ -41,31 +45,17 @@ def share(count: int, rank: int, world: int) -> tuple[int, int]:
     return count * rank // world, count * (rank + 1) // world
 
 
-def canonical_training_set(task: Task) -> Batch:
-    """The whole canonical training set of a task.
-
-    Raises:
-        ValueError: it has none, or its config asks for random positions, which the set has not.
-    """
-    if getattr(task.config, "random_pos", False):
-        raise ValueError(
-            f"the canonical set of {task.name} has evenly spaced positions, its config asks for random ones\n"
-            f"write task.random_pos=false"
-        )
-    return task.canonical("train")
-
-
 class StepBatches(NamedTuple):
     """What one process trains on in one step.
 
     Attributes:
         task: position of the step's task.
-        batches: one micro-batch after another.
+        batches: one micro-batch after another; large ones on their way to a GPU are packed.
         counts: scored entries of each loss term over all of them.
     """
 
     task: int
-    batches: tuple[Batch, ...]
+    batches: tuple[Batch | Packed, ...]
     counts: dict[str, int]
 
 
@@ -95,14 +85,21 @@ class Sampler:
             pin_memory: whether batches are page-locked, for asynchronous copies to a GPU.
 
         Raises:
-            ValueError: a micro-batch that does not give every process a sample, a task without a canonical set.
+            ValueError: a micro-batch that does not give every process a sample, a fixed set that a task cannot be
+                trained on.
         """
         if config.batch_size < world:
             raise ValueError(f"trainer.batch_size={config.batch_size} leaves one of {world} processes without a sample")
         self.tasks, self.config, self.objective = list(tasks), config, objective
         self.seed, self.rank, self.world, self.pin_memory = seed, rank, world, pin_memory
         self.stream = stream_seed(seed, "train")
-        self.sets = [canonical_training_set(task) for task in tasks] if config.data == CANONICAL else []
+        self.sets = [found for task in tasks if (found := training_set(task, config)) is not None]
+
+    @property
+    def identity(self) -> dict[str, list[str]]:
+        """Which files are trained on, if any are: what a run and its resumption must share."""
+        files = [each.fingerprint for each in self.sets if each.fingerprint]
+        return {"data": files} if files else {}
 
     def task_of(self, step: int) -> int:
         """Position of the task of a step."""
@@ -127,13 +124,16 @@ class Sampler:
     def sample(self, task: int, index: int, batch_size: int) -> Batch:
         """Training samples `index` to `index + batch_size` of a task, all of one micro-batch.
 
-        From a canonical set they are drawn with replacement, each by its number in the run, which stays its index.
+        From a fixed set they are drawn with replacement, each by its number in the run, which becomes its index.
         """
         if self.sets:
+            whole = self.sets[task].samples
             numbers = np.arange(index, index + batch_size)
-            members = np.full(batch_size, self.sets[task].batch_size)
+            members = np.full(batch_size, whole.batch_size)
             drawn = generators.choices(generators.seed_word(self.stream), numbers, members, generators.MEMBER)
-            return replace(self.sets[task].take(torch.from_numpy(drawn)), index=torch.from_numpy(numbers))
+            taken = whole.take(torch.from_numpy(drawn))
+            batch = taken.unpack() if isinstance(taken, Packed) else taken
+            return replace(batch, index=torch.from_numpy(numbers))
         return self.tasks[task].sample(
             seed=self.stream,
             batch_size=batch_size,
@@ -146,13 +146,19 @@ class Sampler:
     def __call__(self, step: int) -> StepBatches:
         """This process's part of the batches of a step."""
         task = self.task_of(step)
-        batches, counts = [], dict[str, int]()
+        batches, counts = list[Batch | Packed](), dict[str, int]()
         for index, batch_size in self.samples_of(step):
             batch = self.sample(task, index, batch_size)
             for name, count in self.objective.counts(batch).items():
                 counts[name] = counts.get(name, 0) + count
-            batches.append(batch.pin_memory() if self.pin_memory else batch)
+            batches.append(_pinned(batch) if self.pin_memory else batch)
         return StepBatches(task, tuple(batches), counts)
+
+
+def _pinned(batch: Batch) -> Batch | Packed:
+    """A batch ready for its copy to a GPU."""
+    waiting = pack(batch) if batch.nbytes > _PACKED_FROM else batch
+    return waiting.pin_memory()
 
 
 class Prefetch(Generic[Item]):

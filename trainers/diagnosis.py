@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tasks.batch import Batch
+from tasks.packing import Packed
 from trainers import checkpoint
 from trainers.checkpoint import Checkpoint, CheckpointError
 from trainers.data import Sampler
@@ -70,7 +71,7 @@ def diagnose(
 
 
 def _failed_gradient(
-    training: TrainingStep, batches: Sequence[Batch], counts: Mapping[str, int | float], step: int
+    training: TrainingStep, batches: Sequence[Batch | Packed], counts: Mapping[str, int | float], step: int
 ) -> str:
     """The first parameter whose gradient is not finite, made again."""
     training.optimizer.zero_grad(set_to_none=True)
@@ -91,7 +92,7 @@ def _fails(batch: Batch, training: TrainingStep, term: str | None, step: int) ->
 
 
 def _dump(
-    folder: Path, details: Mapping[str, Any], batches: Sequence[Batch], state: Callable[[], Checkpoint]
+    folder: Path, details: Mapping[str, Any], batches: Sequence[Batch | Packed], state: Callable[[], Checkpoint]
 ) -> Path | None:
     """Write what is known; the folder, or None where that fails."""
     buffer = io.BytesIO()
@@ -106,8 +107,9 @@ def _dump(
     return folder
 
 
-def plain_batch(batch: Batch) -> dict[str, Any]:
+def plain_batch(batch: Batch | Packed) -> dict[str, Any]:
     """A batch as a dictionary of tensors, which loads with `weights_only=True`."""
+    batch = batch.unpack() if isinstance(batch, Packed) else batch
     return {
         "task": batch.spec.task,
         "inputs": dict(batch.inputs),

@@ -6,19 +6,24 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from tasks.batch import Batch
 from tasks.canonical import CANONICAL, split_of
+from tasks.packing import Packed
 from tasks.spec import Location
 from tasks.task import Task
 from trainers.data import share, stream_seed
 from trainers.distributed import Processes
+from trainers.fixed_sets import read
 from trainers.metrics import Tally
 from zoo.processor import Processor
 
+FILE = "file"
+"""What the distribution of samples from a file is called in tables of scores."""
 # Memory that one batch of an evaluation may take, by the estimate of `samples_at_once`.
 MEMORY_BYTES = 2 * 2**30
 # Edge latents alive at once in a dense step without gradients: messages, their sum and two temporaries.
@@ -31,8 +36,8 @@ class Cell:
 
     Attributes:
         task: registry name.
-        distribution: of the inputs; several mixed are joined by `+`; `canonical` is a published set.
-        size: as passed to the task's sampler.
+        distribution: of the inputs; several mixed are joined by `+`; `canonical` is a published set, `file` a file's.
+        size: as passed to the task's sampler; the largest of a file's.
         graphs: how many were scored.
         score: mean over outputs of each one's score; higher is better.
         exact: share of graphs in which every output is right; NaN where all outputs are scalars.
@@ -102,20 +107,20 @@ class Evaluation:
         """Named values: `ood/score/DISTRIBUTION/n=64`, `ood/exact/…`, and `ood/score/n=64` of the first distribution.
 
         With several tasks the task's name comes before the distribution's, and `ood/score/n=64` is the tasks' mean.
-        At the size of a canonical set it is that set's.
+        At the size of a canonical set or of a file it is theirs.
         """
         tasks = list(dict.fromkeys(cell.task for cell in self.cells))
         values: dict[str, float] = {}
         first: dict[tuple[str, int], list[float]] = {}
-        published = {(c.task, c.size) for c in self.cells if c.distribution == CANONICAL}
+        fixed = {(c.task, c.size): c.distribution for c in self.cells if c.distribution in (CANONICAL, FILE)}
         names = {task: list(dict.fromkeys(c.distribution for c in self.cells if c.task == task)) for task in tasks}
-        leading = {task: next((name for name in names[task] if name != CANONICAL), CANONICAL) for task in tasks}
+        leading = {task: next((n for n in names[task] if n not in (CANONICAL, FILE)), names[task][0]) for task in tasks}
         for cell in self.cells:
             where = cell.distribution if len(tasks) == 1 else f"{cell.task}/{cell.distribution}"
             values[f"{prefix}/score/{where}/n={cell.size}"] = cell.score
             if not math.isnan(cell.exact):
                 values[f"{prefix}/exact/{where}/n={cell.size}"] = cell.exact
-            if cell.distribution == (CANONICAL if (cell.task, cell.size) in published else leading[cell.task]):
+            if cell.distribution == fixed.get((cell.task, cell.size), leading[cell.task]):
                 first.setdefault(("score", cell.size), []).append(cell.score)
                 first.setdefault(("exact", cell.size), []).append(cell.exact)
         for (name, size), numbers in first.items():
@@ -138,6 +143,7 @@ def evaluate(
     layout: str = "dense",
     mixed: bool = False,
     canonical: bool = False,
+    data: str | None = None,
     precision: str = "float32",
     processes: Processes | None = None,
 ) -> Evaluation:
@@ -156,6 +162,7 @@ def evaluate(
         mixed: whether the distributions are mixed in one cell instead of having one each.
         canonical: whether to score the split's canonical set besides, all of it, in a cell of the distribution
             `canonical`; it stands in for the default distribution's cell at its size.
+        data: a file whose samples are scored besides, all of them, in a cell of the distribution `file`, likewise.
         precision: `"bfloat16"` or `"float16"` runs the model in mixed precision.
         processes: that share the work; each gets all scores.
 
@@ -164,10 +171,12 @@ def evaluate(
 
     Raises:
         ValueError: a size below the task's minimum, an unknown distribution or layout; a canonical set that the task
-            or the split has not, or in the sparse layout.
+            or the split has not, a file that cannot be used, either in the sparse layout, or both.
     """
-    if canonical and layout != "dense":
-        raise ValueError("canonical sets are dense graphs: evaluate with layout='dense'")
+    if (canonical or data) and layout != "dense":
+        raise ValueError("canonical sets and files hold dense graphs: evaluate with layout='dense'")
+    if canonical and data:
+        raise ValueError("score a canonical set or a file in one evaluation, not both")
     processes = processes or Processes()
     tasks = [one.for_scoring() for one in ([task] if isinstance(task, Task) else task)]
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
@@ -177,17 +186,18 @@ def evaluate(
         for one in tasks:
             names = list(distributions or one.distributions[:1])
             kinds = [names] if mixed else [[name] for name in names]
-            fixed = one.canonical(split) if canonical else None
-            for kind, size in _cells(kinds, sizes, split_of(split).size if canonical else 0, one.distributions[0]):
+            fixed = _fixed(one, split, canonical, data)
+            for kind, size in _cells(kinds, sizes, fixed, one.distributions[0]):
                 at_once = samples_at_once(model, one, size, batch_size, layout)
                 tally = Tally(one.spec)
-                published = fixed if kind == [CANONICAL] else None
-                count = samples if published is None else published.batch_size
+                whole = fixed.samples if fixed is not None and kind == [fixed.name] else None
+                count = samples if whole is None else whole.batch_size
                 low, high = share(count, processes.rank, processes.world)
                 for index in range(low, high, at_once):
                     number = min(at_once, high - index)
-                    if published is not None:
-                        batch = published.take(range(index, index + number))
+                    if whole is not None:
+                        taken = whole.take(range(index, index + number))
+                        batch = taken.unpack() if isinstance(taken, Packed) else taken
                     else:
                         batch = one.sample(
                             seed=stream, batch_size=number, size=size, index=index, distribution=kind, layout=layout
@@ -203,15 +213,33 @@ def evaluate(
     return Evaluation(tuple(Cell(name, kind, size, **tally.result()) for name, kind, size, tally in tallies))
 
 
+class _Fixed(NamedTuple):
+    """A set that is scored whole: what its distribution is called, its size, its samples."""
+
+    name: str
+    size: int
+    samples: Batch | Packed
+
+
+def _fixed(task: Task, split: str, canonical: bool, data: str | None) -> _Fixed | None:
+    """The fixed set that is asked for."""
+    if canonical:
+        return _Fixed(CANONICAL, split_of(split).size, task.canonical(split))
+    if data is None:
+        return None
+    found = read(data, task, where="data")
+    return _Fixed(FILE, max(found.sizes), found.samples)
+
+
 def _cells(
-    kinds: Sequence[list[str]], sizes: Sequence[int], canonical: int, default: str
+    kinds: Sequence[list[str]], sizes: Sequence[int], fixed: _Fixed | None, default: str
 ) -> Iterator[tuple[list[str], int]]:
-    """Distributions and size of every cell; the canonical set's size is 0 where it is not asked for."""
-    if canonical and not (canonical in sizes and [default] in kinds):
-        yield [CANONICAL], canonical
+    """Distributions and size of every cell."""
+    if fixed is not None and not (fixed.size in sizes and [default] in kinds):
+        yield [fixed.name], fixed.size
     for kind in kinds:
         for size in sizes:
-            yield ([CANONICAL] if size == canonical and kind == [default] else kind), size
+            yield ([fixed.name] if fixed and size == fixed.size and kind == [default] else kind), size
 
 
 def samples_at_once(model: nn.Module, task: Task, size: int, batch_size: int, layout: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tasks
 from tasks import dataset
@@ -23,7 +24,8 @@ _CHUNK = 256
 def command(options: argparse.Namespace) -> None:
     """`zoo sample` with its parsed options; `KEY=VALUE` words may also stand behind those that take several values."""
     given = vars(options)
-    words, chosen = list(options.overrides), {}
+    words = list(options.overrides)
+    chosen: dict[str, Any] = {}
     for name in ("size", "distribution"):
         values = given[name] or []
         words += [word for word in values if "=" in str(word)]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.batch import Batch
+from tasks.packing import Packed
 from trainers.data import StepBatches
 from trainers.distributed import Processes
 from trainers.evaluation import autocast
@@ -39,6 +40,20 @@ class Report(NamedTuple):
     lr: float
     names: tuple[str, ...]
     values: Tensor
+
+
+class Losses(NamedTuple):
+    """What forward and backward passes found.
+
+    Attributes:
+        names: of the loss's terms.
+        means: this process's part of every term's mean.
+        weights: of the terms in the total.
+    """
+
+    names: tuple[str, ...]
+    means: Tensor
+    weights: tuple[float, ...]
 
 
 class TrainingStep:
@@ -78,32 +93,30 @@ class TrainingStep:
             if parameters and not any(parameter.requires_grad for parameter in parameters):
                 processor.eval()
 
-    def losses(
-        self, batches: Sequence[Batch], counts: Mapping[str, int | float], step: int
-    ) -> tuple[tuple[str, ...], Tensor]:
+    def losses(self, batches: Sequence[Batch | Packed], counts: Mapping[str, int | float], step: int) -> Losses:
         """Gradients of the weighted means, added up over micro-batches.
 
         Args:
-            batches: the micro-batches.
+            batches: the micro-batches, packed or not.
             counts: entries of every term over all micro-batches and processes.
             step: keys the noise.
-
-        Returns:
-            Names of the terms, and this process's part of their means.
         """
         total: dict[str, Tensor] = {}
-        for batch in batches:
-            batch = batch.to(self.device, non_blocking=True)
+        weights: dict[str, float] = {}
+        for waiting in batches:
+            moved = waiting.to(self.device, non_blocking=True)
+            batch = moved.unpack() if isinstance(moved, Packed) else moved
             with autocast(self.device, self.config.precision):
                 prediction = self.model(batch, noise=(self.seed, step))
             sums = self.objective(batch, prediction)
             means = {name: value / max(counts[count_name(name)], 1) for name, value in sums.items()}
-            weighted = [self.objective.weight(batch, name) * mean for name, mean in means.items()]
+            weights |= {name: self.objective.weight(batch, name) for name in means}
+            weighted = [weights[name] * mean for name, mean in means.items()]
             self.scaler.scale(torch.stack(weighted).sum()).backward()
             own_gradients(self.parameters)
             for name, mean in means.items():
                 total[name] = total[name] + mean.detach() if name in total else mean.detach()
-        return tuple(total), torch.stack(list(total.values()))
+        return Losses(tuple(total), torch.stack(list(total.values())), tuple(weights[name] for name in total))
 
     def __call__(self, step: int, items: StepBatches, counts: Mapping[str, int | float]) -> Report:
         """Take step number `step`.
@@ -116,12 +129,11 @@ class TrainingStep:
         for processor in self.processors:
             processor.anneal(step / self.config.max_steps)
         self.optimizer.zero_grad(set_to_none=True)
-        names, means = self.losses(items.batches, counts, step)
+        names, means, weights = self.losses(items.batches, counts, step)
         means = self.processes.sum_gradients(self.parameters, means)
         self.scaler.unscale_(self.optimizer)
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients).to(means)
-        weights = [self.objective.weight(items.batches[0], name) for name in names]
         loss = sum((weight * mean for weight, mean in zip(weights, means.unbind(0), strict=True)), means.new_zeros(()))
         # Under a loss scale gradients may overflow: that step is left out and the scale lowered.
         finite = torch.isfinite(loss) if self.scaler.is_enabled() else torch.isfinite(loss) & torch.isfinite(norm)

@@ -102,7 +102,7 @@ class Trainer:
             pin_memory=self.device.type == "cuda",
         )
         own = {"seed": seed, "trainer": self.config.lasting(), "specs": {t.name: t.spec.as_dict() for t in self.tasks}}
-        self.identity = checkpoint.plain({**(identity or {}), **own})
+        self.identity = checkpoint.plain({**(identity or {}), **own, **self.sampler.identity})
         self.step = 0
         self.best: dict[str, Tensor] | None = None
         self.best_score, self.best_step = float("-inf"), 0

@@ -25,6 +25,11 @@ _FREE = frozenset(
 )
 
 
+def is_file(data: str) -> bool:
+    """Whether a set of samples is named by its file."""
+    return data.endswith(".npz")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
     """How a model is trained, validated and scored."""
@@ -32,7 +37,7 @@ class TrainerConfig:
     max_steps: int = option(1000, "optimiser steps in all")
     batch_size: int = option(32, "samples a micro-batch, over all processes together")
     accumulate: int = option(1, "micro-batches whose gradients make one optimiser step")
-    data: str = option("stream", "training set: stream, new samples at every step, or canonical, the fixed CLRS set")
+    data: str = option("stream", "training set: stream (new samples), canonical (the fixed CLRS set) or FILE.npz")
     sizes: tuple[int, ...] = option((4, 7, 11, 13, 16), "training sizes; each sample draws its own")
     sizes_by: str = option("sample", "who draws a size: every sample, or the micro-batch (batch), then unpadded")
     distributions: tuple[str, ...] = option((), "training distributions, drawn likewise; none is the task's default")
@@ -71,7 +76,7 @@ class TrainerConfig:
     eval_distributions: tuple[str, ...] = option((), "distributions of that table; none is the task's default")
     eval_samples: int = option(64, "graphs a cell of that table")
     eval_batch_size: int = option(32, "samples a batch of validation and scoring; fewer where memory needs it")
-    eval_data: str = option("", "stream, or canonical for the CLRS test set at its size; as data if not given")
+    eval_data: str = option("", "stream, canonical (the CLRS test set at its size) or FILE.npz; none: as data, no file")
     eval_layout: str = option("", "layout of validation and scoring; the training layout if not given")
 
     log_every: int = option(1, "steps between two lines of metrics")
@@ -89,14 +94,16 @@ class TrainerConfig:
             ("layout", LAYOUTS),
             ("eval_layout", (*LAYOUTS, "")),
             ("task_mix", MIXES),
-            ("data", DATA),
-            ("eval_data", (*DATA, "")),
             ("sizes_by", SIZES_BY),
             ("loss_per", LOSSES_PER),
         ):
             value = getattr(self, name)
             if value not in choices:
                 raise ValueError(f"trainer.{name}: unknown {value!r}; {near(str(value), filter(None, choices))}")
+        for name in ("data", "eval_data"):
+            value = getattr(self, name)
+            if value not in DATA and not is_file(value) and (value or name == "data"):
+                raise ValueError(f"trainer.{name}: unknown {value!r}; {near(value, (*DATA, 'FILE.npz'))}")
         for name in ("batch_size", "accumulate", "log_every", "keep", "sample_threads", "val_samples",
                      "eval_samples", "eval_batch_size"):  # fmt: skip
             if getattr(self, name) < 1:
@@ -109,23 +116,23 @@ class TrainerConfig:
             raise ValueError(f"trainer.label_smoothing must be from 0 to below 1, not {self.label_smoothing}")
         if not self.sizes:
             raise ValueError("trainer.sizes must hold at least one training size")
-        self._check_canonical()
+        self._check_fixed()
 
-    def _check_canonical(self) -> None:
+    def _check_fixed(self) -> None:
         """Refuse what a fixed set would silently do otherwise."""
         size, fixes = SPLITS["train"].size, []
         if self.data == CANONICAL:
             fixes += [f"trainer.sizes=[{size}]"] if tuple(self.sizes) != (size,) else []
             fixes += ["trainer.distributions=[]"] if self.distributions else []
-            fixes += ["trainer.layout=dense"] if self.layout != "dense" else []
-        if CANONICAL in (self.data, self.scoring_data):
-            follows = self.data == CANONICAL and not self.eval_layout
+        fixed = self.data == CANONICAL or is_file(self.data)
+        fixes += ["trainer.layout=dense"] if fixed and self.layout != "dense" else []
+        if self.data == CANONICAL or self.scoring_data != "stream":
+            follows = fixed and not self.eval_layout
             fixes += ["trainer.eval_layout=dense"] if self.scoring_layout != "dense" and not follows else []
         if fixes:
-            name = "data" if self.data == CANONICAL else "eval_data"
-            raise ValueError(
-                f"trainer.{name}=canonical is a set of dense graphs of one size and kind\nwrite {' '.join(fixes)}"
-            )
+            name, value = ("data", self.data) if fixed else ("eval_data", self.eval_data)
+            kind = " of one size and kind" if value == CANONICAL else ""
+            raise ValueError(f"trainer.{name}={value} is a set of dense graphs{kind}\nwrite {' '.join(fixes)}")
 
     def lasting(self) -> dict[str, Any]:
         """The options that a run and its resumption must share: all that decide what is learned."""
@@ -133,8 +140,8 @@ class TrainerConfig:
 
     @property
     def scoring_data(self) -> str:
-        """Whether scoring takes the canonical test set."""
-        return self.eval_data or self.data
+        """What scoring takes; not the file that is trained on."""
+        return self.eval_data or ("stream" if is_file(self.data) else self.data)
 
     def scoring(self) -> dict[str, Any]:
         """The arguments of `trainers.evaluate` that the table of scores is made with."""
@@ -145,6 +152,7 @@ class TrainerConfig:
             "batch_size": self.eval_batch_size,
             "layout": self.scoring_layout,
             "canonical": self.scoring_data == CANONICAL,
+            "data": self.scoring_data if is_file(self.scoring_data) else None,
             "precision": self.precision,
         }
 

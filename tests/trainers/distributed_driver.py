@@ -72,7 +72,7 @@ def gradients(folder: Path, processes: Processes) -> None:
         items = made.sampler(step)
         totals = dict(zip(items.counts, processes.sum_numbers(list(items.counts.values())), strict=True))
         training.optimizer.zero_grad(set_to_none=True)
-        _, means = training.losses(items.batches, totals, step)
+        _, means, _ = training.losses(items.batches, totals, step)
         if step == 0 and processes.rank == 1:
             training.parameters[-1].grad = None  # as if this process had not used a parameter
         elif step == 0 and processes.world == 1:
