@@ -9,7 +9,7 @@ import tasks
 import zoo
 from tasks.canonical import CANONICAL
 from tasks.task import Task
-from trainers import fixed_sets
+from trainers import checkpoint, fixed_sets, schema
 from trainers.run_config import Config
 from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
@@ -130,6 +130,18 @@ def identity(config: Config) -> dict[str, Any]:
         "reasoner": tree["reasoner"],
         "bind": tree["bind"],
     }
+
+
+def identity_defaults(config: Config) -> dict[str, Any]:
+    """Defaults of all options in an identity, for checkpoints from before an option existed."""
+    tasks_there = {choice.name: schema.defaults(type(choice.options)) for choice in config.tasks}
+    return checkpoint.plain(
+        {
+            "processor": schema.defaults(type(config.processor.options)),
+            "task": tasks_there if len(tasks_there) > 1 else next(iter(tasks_there.values())),
+            "reasoner": schema.defaults(type(config.reasoner)),
+        }
+    )
 
 
 def _raw_width(config: Config, made: list[Task]) -> int:

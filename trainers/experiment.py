@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.task import Task
 from trainers import checkpoint, ladder, runs
-from trainers.build import Built, build, identity
+from trainers.build import Built, build, identity, identity_defaults
 from trainers.checkpoint import CheckpointError
 from trainers.config import compose
 from trainers.data import stream_seed
@@ -142,7 +142,8 @@ def load_trained(folder: Path, config: Config) -> Built:
         if "identity" in about:
             specs = {task.name: task.spec.as_dict() for task in built.tasks}
             here = checkpoint.plain({**identity(config), "specs": specs})
-            checkpoint.check_identity(weights, {key: about["identity"].get(key) for key in here}, here)
+            there = {key: about["identity"].get(key) for key in here}
+            checkpoint.check_identity(weights, there, here, identity_defaults(config))
         checkpoint.load_weights(built.model, tensors, path=weights)
     except CheckpointError as error:
         raise UsageError.of(error) from error
@@ -199,6 +200,7 @@ def _train(
                 logger=logger,
                 on_progress=display,
                 identity=identity(config),
+                defaults=identity_defaults(config),
                 processes=processes,
             )
             summary = trainer.fit()

@@ -52,6 +52,7 @@ class Trainer:
         logger: Logger | None = None,
         on_progress: OnProgress | None = None,
         identity: Mapping[str, Any] | None = None,
+        defaults: Mapping[str, Any] | None = None,
         processes: Processes | None = None,
     ) -> None:
         """Move the model to its device; nothing is written yet.
@@ -67,6 +68,7 @@ class Trainer:
             logger: where metrics go besides.
             on_progress: called after logged steps.
             identity: plain data that a checkpoint must agree with to be resumed (the processor's name and config, …).
+            defaults: values of the options in `identity` that a checkpoint may be older than.
             processes: that train together, see `trainers.distributed.join`; by default this one alone.
 
         Raises:
@@ -103,6 +105,7 @@ class Trainer:
         )
         own = {"seed": seed, "trainer": self.config.lasting(), "specs": {t.name: t.spec.as_dict() for t in self.tasks}}
         self.identity = checkpoint.plain({**(identity or {}), **own, **self.sampler.identity})
+        self.defaults = {**(defaults or {}), "trainer": checkpoint.plain(TrainerConfig().lasting())}
         self.step = 0
         self.best: dict[str, Tensor] | None = None
         self.best_score, self.best_step = float("-inf"), 0
@@ -180,7 +183,8 @@ class Trainer:
         if self.checkpoints is not None:
             path = self._found(self.checkpoints)
             if path is not None:
-                position, run_id = self._resume(checkpoint.load(path, identity=self.identity), path)
+                found = checkpoint.load(path, identity=self.identity, defaults=self.defaults)
+                position, run_id = self._resume(found, path)
         self.processes.broadcast([*self.model.state_dict().values(), *self.objective.state_dict().values()])
         if self.folder is not None and self.processes.main:
             self._metrics = MetricsFile(self.folder / "metrics.jsonl", position=position)
