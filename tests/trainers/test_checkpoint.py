@@ -158,9 +158,9 @@ def test_an_option_that_came_later_has_had_its_default(tmp_path: Path) -> None:
     now = {**IDENTITY, "processor": {**IDENTITY["processor"], "gated": False}, "reasoner": {"steps": 3}}
     defaults = {"processor": {"hidden_size": 64, "gated": False}, "reasoner": {"steps": 3}}
     checkpoint.load(path, identity=now, defaults=defaults)
-    with pytest.raises(CheckpointError, match="processor.gated is null there"):
+    with pytest.raises(CheckpointError, match=r"processor\.gated is null there"):
         checkpoint.load(path, identity=now)
-    with pytest.raises(CheckpointError, match="processor.gated is false there, true here"):
+    with pytest.raises(CheckpointError, match=r"processor\.gated is false there, true here"):
         checkpoint.load(path, identity={**now, "processor": {**now["processor"], "gated": True}}, defaults=defaults)
 
 
