@@ -121,8 +121,8 @@ def memory(clrs: Any | None, name: str, size: int) -> Row:
     drawers = [ours(name, size), *([] if clrs is None else [peer(clrs, name, size)])]
     nbytes = [drawer.size_of(drawer.draw()) for drawer in drawers]
     return Row(
-        name="memory",
-        case=f"{name}, {BATCH_SIZE} samples of n = {size}",
+        name="sampling",
+        case=f"bytes of {BATCH_SIZE} samples of {name}, n = {size}",
         ours=f"{nbytes[0] / MIB:.2f} MiB",
         peer=f"{nbytes[1] / MIB:.2f} MiB" if clrs is not None else "",
         ratio=nbytes[0] / nbytes[1] if clrs is not None else None,
@@ -139,8 +139,8 @@ def all_bytes(memories: Sequence[Row], size: int) -> Row:
     totals = [sum(column) for column in columns]
     both = len(totals) > 1
     return Row(
-        name="memory",
-        case=f"{len(memories)} tasks together, {BATCH_SIZE} samples of n = {size} each",
+        name="sampling",
+        case=f"bytes of {BATCH_SIZE} samples of each of {len(memories)} tasks, n = {size}",
         ours=f"{totals[0] / MIB:.2f} MiB",
         peer=f"{totals[1] / MIB:.2f} MiB" if both else "",
         ratio=totals[0] / totals[1] if both else None,

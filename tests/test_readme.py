@@ -47,7 +47,8 @@ def commands(program: str) -> list[list[str]]:
 def added(arguments: list[str]) -> tuple[str, ...]:
     """What makes a call short."""
     if "train" in arguments:
-        return SMALL
+        fixed = any(word.startswith("trainer.data=") for word in arguments)  # a fixed set has sizes of its own
+        return tuple(word for word in SMALL if not (fixed and word.startswith("trainer.sizes")))
     return ("--budget", "0.001") if "reproduce" in arguments and len(arguments) == 2 else ()
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from tasks.batch import Batch
 from tasks.canonical import CANONICAL, split_of
 from tasks.packing import Packed
-from tasks.spec import Location
+from tasks.spec import Location, Probe
 from tasks.task import Task
 from trainers.data import share, stream_seed
 from trainers.distributed import Processes
@@ -254,9 +254,16 @@ def samples_at_once(model: nn.Module, task: Task, size: int, batch_size: int, la
     nodes, spec = int(probe.sizes.max()), task.spec
     if not spec.has_edges and processor.adjacency == "none":
         return batch_size
-    frames = sum(p.location is Location.EDGE or p.is_pointer for p in spec.hints) * probe.num_steps
-    a_sample = 4 * nodes**2 * (_EDGE_TENSORS * processor.hidden_size + frames)
+    an_edge = sum(_logits_an_edge(p, nodes) for p in spec.hints) * probe.num_steps
+    a_sample = 4 * nodes**2 * (_EDGE_TENSORS * processor.hidden_size + an_edge)
     return max(1, min(batch_size, MEMORY_BYTES // a_sample))
+
+
+def _logits_an_edge(probe: Probe, nodes: int) -> int:
+    """How many logits of a probe there are for every pair of nodes."""
+    if probe.location is Location.EDGE:
+        return nodes if probe.is_pointer else max(probe.classes, probe.channels)
+    return int(probe.location is Location.NODE and probe.is_pointer)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

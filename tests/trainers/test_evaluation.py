@@ -122,6 +122,17 @@ def test_large_dense_graphs_come_in_smaller_batches(monkeypatch: pytest.MonkeyPa
     assert sizes == [1] * 5
 
 
+def test_logits_of_hints_count_by_what_they_point_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MEMORY_BYTES", 2**26)
+    fit = {}
+    for name in ("bellman_ford", "lcs_length", "floyd_warshall"):
+        task = tasks.create(name)
+        fit[name] = samples_at_once(Reasoner(task.spec, zoo.create("mpnn", hidden_size=8)), task, 32, 64, "dense")
+    # At 32 nodes: five frames of one logit an edge, 17 of five, 32 of 34.
+    assert fit["bellman_ford"] == 64
+    assert 2**26 // (4 * 32**2 * 32 * 35) <= fit["floyd_warshall"] < 2**26 // (4 * 32**3 * 31) < fit["lcs_length"]
+
+
 def test_sizes_below_the_minimum_are_refused() -> None:
     task, model = bfs()
     with pytest.raises(ValueError, match="size"):
