@@ -97,6 +97,8 @@ def outcome(figure: Figure) -> str:
     if require.needed is not None:
         return f"missed: {figure.reached} of {len(figure.seeds)}"
     if not math.isfinite(figure.judged):
+        if not figure.seeds:  # a difference
+            return "missed: at least one of the two never reached"
         return "missed: never reached" if math.isinf(figure.judged) else "missed: a seed diverged"
     return f"missed by {number(abs(figure.judged - require.bound))}"
 
