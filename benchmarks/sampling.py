@@ -104,16 +104,24 @@ def speed(clrs: Any | None, name: str, size: int, repeats: int, seconds: float) 
 
 
 def together(speeds: Sequence[Row], size: int) -> Row:
-    """The geometric mean of the ratios of all tasks."""
+    """Geometric means over all tasks: of the samples a second, and of their ratios."""
     ratios = [row.ratio for row in speeds if row.ratio is not None]
+    rates = [_mean(column) for column in zip(*(row.values["samples a second"] for row in speeds), strict=True)]
     return Row(
         name="sampling",
         case=f"geometric mean over {len(speeds)} tasks, n = {size}",
-        ours="",
-        ratio=math.exp(statistics.fmean(map(math.log, ratios))) if ratios else None,
+        ours=f"{rates[0]:,.0f} samples/s",
+        peer=f"{rates[1]:,.0f} samples/s" if ratios else "",
+        ratio=_mean(ratios) if ratios else None,
         target=MEAN,
         unchecked="" if ratios else NO_PEER,
+        values={"samples a second": rates},
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The geometric mean."""
+    return math.exp(statistics.fmean(map(math.log, values)))
 
 
 def memory(clrs: Any | None, name: str, size: int) -> Row:
