@@ -17,7 +17,7 @@ from trainers.data import stream_seed
 from trainers.display import ProgressDisplay, Row, number
 from trainers.distributed import Processes, pick_device
 from trainers.evaluation import Cell, Evaluation
-from trainers.figures import Line, Panel, size_figure
+from trainers.figures import COLOURS, Line, Panel, size_figure
 from trainers.inspection.model import can_inspect, inspect_model
 from trainers.logger import make_logger
 from trainers.reporting import Logger, NullLogger
@@ -257,26 +257,46 @@ def _conclude(
     return Finished(folder, config, evaluation, control, whole, figure, weights, logs)
 
 
+_MEASURES = (("score", "score", "score"), ("whole samples exact", "exact", "share of samples"))
+
+
 def draw_scores(config: Config, evaluation: Evaluation, control: Evaluation | None, path: Path) -> Path:
-    """Draw score and share of whole graphs exact against size, a line a distribution."""
+    """Draw score and share of whole samples exact against size: a panel for each, or for each of many tasks."""
     measured: list[tuple[Cell, bool]] = [(cell, False) for cell in evaluation]
     measured += [(cell, True) for cell in control or ()]
     several = len(config.tasks) > 1
     wheres = list(dict.fromkeys((cell.task, cell.distribution) for cell, _ in measured))
+
+    def lines(where: tuple[str, str], name: str, measure: str, colour: int) -> list[Line]:
+        """A measure on one task and distribution, and that of the control."""
+        drawn = []
+        for held in (False, True):
+            cells = [c for c, h in measured if (c.task, c.distribution, h) == (*where, held)]
+            cells = [c for c in cells if getattr(c, measure) == getattr(c, measure)]
+            if cells:
+                values = [getattr(c, measure) for c in cells]
+                drawn.append(Line(name + ", control" * held, [c.size for c in cells], values, None, colour, held))
+        return drawn
+
+    drawn: list[tuple[str, str, list[Line]]] = []
+    if len(wheres) > len(COLOURS):
+        for task in dict.fromkeys(task for task, _ in wheres):
+            of_task = []
+            for position, (_, distribution) in enumerate(where for where in wheres if where[0] == task):
+                further = f", {distribution}" if position else ""
+                for colour, (title, measure, _) in enumerate(_MEASURES):
+                    of_task += lines((task, distribution), title + further, measure, 2 * position + colour)
+            drawn.append((task, "", of_task))
+    else:
+        for title, measure, label in _MEASURES:
+            names = [" ".join(where) if several else where[1] for where in wheres]
+            each = [lines(where, names[k], measure, k) for k, where in enumerate(wheres)]
+            drawn.append((title, label, [line for some in each for line in some]))
     panels = []
-    for title, measure, label in (("score", "score", "score"), ("whole samples exact", "exact", "share of samples")):
-        lines = []
-        for position, (task, distribution) in enumerate(wheres):
-            for held in (False, True):
-                cells = [c for c, h in measured if (c.task, c.distribution, h) == (task, distribution, held)]
-                cells = [c for c in cells if getattr(c, measure) == getattr(c, measure)]
-                if cells:
-                    name = (f"{task} {distribution}" if several else distribution) + (", control" if held else "")
-                    values = [getattr(c, measure) for c in cells]
-                    lines.append(Line(name, [c.size for c in cells], values, None, position, held))
-        if lines:
-            bounded = all(0 <= value <= 1 for line in lines for value in line.values)
-            panels.append(Panel(title, label, lines, share=bounded))
+    for title, label, shown in drawn:
+        if shown:
+            bounded = all(0 <= value <= 1 for line in shown for value in line.values)
+            panels.append(Panel(title, label, shown, share=bounded))
     note = f"control: {config.settings.control.steps} processor steps" if control is not None else ""
     title = f"{config.processor.name} on {config.task_name}, seed {config.settings.seed}"
     return size_figure(panels, path, title=title, trained_to=max(config.trainer.sizes), note=note)

@@ -19,6 +19,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _GREY = "#666666"
 
 
+_MOST_IN_A_ROW = 5  # panels
+
+
 class Line(NamedTuple):
     """One line of a figure.
 
@@ -59,10 +62,10 @@ def size_figure(
     note: str = "",
     metadata: Mapping[str, str] | None = None,
 ) -> Path:
-    """Draw score against size, a panel for each measure or distribution.
+    """Draw score against size, a panel for each measure, distribution or task.
 
     Args:
-        panels: from left to right.
+        panels: from left to right, and if many in several rows.
         path: of the PNG.
         title: above all.
         trained_to: largest training size, marked by a vertical line; None for no line.
@@ -72,8 +75,14 @@ def size_figure(
     Returns:
         `path`.
     """
-    figure = new_figure(1.0 + 4.2 * len(panels), 4.2)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    few = len(panels) <= _MOST_IN_A_ROW
+    across = len(panels) if few else _MOST_IN_A_ROW
+    rows = -(-len(panels) // across)
+    figure = new_figure(1.0 + 4.2 * across, 4.2) if few else new_figure(2.6 * across, 1.0 + 2.2 * rows)
+    axes = list(figure.subplots(rows, across, squeeze=False).flat)
+    for ax in axes[len(panels) :]:
+        ax.remove()
+    axes = axes[: len(panels)]
     for panel, ax in zip(panels, axes, strict=True):
         _draw_panel(ax, panel, trained_to)
     handles: dict[str, Any] = {}
@@ -84,7 +93,7 @@ def size_figure(
         handles.values(),
         handles.keys(),
         loc="outside lower center",
-        ncols=min(len(handles), max(2 * len(panels) - 1, 2)),
+        ncols=min(len(handles), max(2 * across - 1, 2)),
         frameon=False,
     )
     figure.suptitle("\n".join(filter(None, [title, note])), fontsize=11)
