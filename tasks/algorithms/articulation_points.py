@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.depth_first import LEAVE, PUSH, Search, depth_first, seconds
+from tasks.algorithms.depth_first import COLOR, LEAVE, PUSH, TIME, TIMES, Search, depth_first, seconds, stack_probes
 from tasks.algorithms.graph_conditions import require_undirected
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
 from tasks.algorithms.low_points import LowPoints, low_hint, low_points
@@ -67,17 +67,12 @@ class ArticulationPoints(GraphTask):
             Probe("is_cut", Stage.OUTPUT, Location.NODE, Type.MASK),
             Probe("is_cut_h", Stage.HINT, Location.NODE, Type.MASK),
             Probe("pi_h", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("color", Stage.HINT, Location.NODE, Type.CATEGORICAL, classes=3),
-            Probe("d", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("f", Stage.HINT, Location.NODE, Type.SCALAR),
+            COLOR,
+            *TIMES,
             Probe("low", Stage.HINT, Location.NODE, Type.SCALAR),
             Probe("child_cnt", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("s_prev", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("s", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("u", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("v", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("s_last", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("time", Stage.HINT, Location.GRAPH, Type.SCALAR),
+            *stack_probes(config.pointers),
+            TIME,
         )
 
     def _check(self, given: Inputs, graphs: Graphs) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.depth_first import LEAVE, Search, adjacency, depth_first, hold
+from tasks.algorithms.depth_first import COLOR, LEAVE, TIME, TIMES, Search, adjacency, depth_first, hold, stack_probes
 from tasks.algorithms.graph_conditions import require_undirected
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
 from tasks.algorithms.low_points import low_hint, low_points
@@ -59,16 +59,11 @@ class Bridges(GraphTask):
             Probe("is_bridge", Stage.OUTPUT, Location.EDGE, Type.MASK),
             Probe("is_bridge_h", Stage.HINT, Location.EDGE, Type.MASK),
             Probe("pi_h", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("color", Stage.HINT, Location.NODE, Type.CATEGORICAL, classes=3),
-            Probe("d", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("f", Stage.HINT, Location.NODE, Type.SCALAR),
+            COLOR,
+            *TIMES,
             Probe("low", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("s_prev", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("s", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("u", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("v", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("s_last", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("time", Stage.HINT, Location.GRAPH, Type.SCALAR),
+            *stack_probes(config.pointers),
+            TIME,
         )
 
     def _check(self, given: Inputs, graphs: Graphs) -> None:

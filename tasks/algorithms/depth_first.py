@@ -14,13 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.algorithms.graph_task import Graphs
+from tasks.algorithms.graph_task import Graphs, pairs
 from tasks.kernel import kernel
+from tasks.spec import Location, Probe, Stage, Type
 
 Array = NDArray[Any]
 
 START, ENTER, PUSH, LOOK, LEAVE = range(5)
 """A root is chosen; u is entered; from u on to v, not seen before; u sees v, seen before; u is left."""
+
+COLOR = Probe("color", Stage.HINT, Location.NODE, Type.CATEGORICAL, classes=3)
+TIMES = (Probe("d", Stage.HINT, Location.NODE, Type.SCALAR), Probe("f", Stage.HINT, Location.NODE, Type.SCALAR))
+TIME = Probe("time", Stage.HINT, Location.GRAPH, Type.SCALAR)
+"""Probes of `Search.stack_hints` and of `Search.time_hints`; the rest is in `stack_probes`."""
 
 _TICK = 0.01
 
@@ -177,6 +183,12 @@ class Search:
         return self.held(self.own(), found, self.place(self.v)[found], self.u[found])
 
 
+def stack_probes(domain: str) -> tuple[Probe, ...]:
+    """The stack and the nodes s, u and v, of `Search.stack_hints`; `domain` is that of the pointers down the stack."""
+    down = Probe("s_prev", Stage.HINT, Location.NODE, Type.POINTER, domain=domain)
+    return (down, *(Probe(name, Stage.HINT, Location.NODE, Type.MASK_ONE) for name in ("s", "u", "v", "s_last")))
+
+
 def depth_first(
     graphs: Graphs,
     starts: Array,
@@ -223,20 +235,6 @@ def adjacency(graphs: Graphs) -> Array:
     matrices = np.zeros((len(graphs.sizes), nodes, nodes), np.bool_)
     matrices[b, u, v] = graphs.values + (u == v) != 0
     return matrices
-
-
-def pairs(graphs: Graphs) -> tuple[Array, Array, Array]:
-    """Graph, sender and receiver of every entry of the pattern, local numbers `[ΣE]`."""
-    sender = np.repeat(np.arange(len(graphs.row_starts) - 1), np.diff(graphs.row_starts))
-    graph = np.repeat(np.arange(len(graphs.sizes)), graphs.sizes)[sender]
-    return graph, sender - graphs.offsets[graph], graphs.neighbours
-
-
-def reversed_values(graphs: Graphs) -> Array:
-    """Values of the same pattern with every edge turned round."""
-    graph, _, receiver = pairs(graphs)
-    # The pattern is symmetric: sorted by receiver, then by sender, its entries are those of the rows again.
-    return graphs.values[np.argsort(graphs.offsets[graph] + receiver, kind="stable")]
 
 
 @kernel

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.depth_first import depth_first
+from tasks.algorithms.depth_first import COLOR, TIME, TIMES, depth_first, stack_probes
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
 from tasks.algorithms.trace import Trace
 from tasks.registry import register
@@ -59,15 +59,10 @@ class Dfs(GraphTask):
             "dfs",
             Probe("pi", Stage.OUTPUT, Location.NODE, Type.POINTER, domain=config.pointers),
             Probe("pi_h", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("color", Stage.HINT, Location.NODE, Type.CATEGORICAL, classes=3),
-            Probe("d", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("f", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("s_prev", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("s", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("u", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("v", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("s_last", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("time", Stage.HINT, Location.GRAPH, Type.SCALAR),
+            COLOR,
+            *TIMES,
+            *stack_probes(config.pointers),
+            TIME,
         )
 
     def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.algorithms.graph_task import Graphs
+from tasks.algorithms.graph_task import Graphs, pairs, reversed_values
 from tasks.inputs import Inputs
 from tasks.kernel import kernel
 
@@ -16,20 +16,17 @@ Array = NDArray[Any]
 
 def require_undirected(given: Inputs, graphs: Graphs) -> None:
     """Refuse graphs whose matrix is not symmetric."""
-    senders, receivers = _ends(graphs)
-    # By receiver, then sender: as the pattern is symmetric, the entries of the transpose in the order of the entries.
-    reverse = graphs.values[np.argsort(receivers, kind="stable")]
+    reverse = reversed_values(graphs)
     differs = np.flatnonzero(graphs.values != reverse)
     if len(differs):
-        entry, way_back = _entry(graphs, senders, receivers, differs[0]), float(reverse[differs[0]])
+        entry, way_back = _entry(graphs, differs[0]), float(reverse[differs[0]])
         raise given.fail("A", "a symmetric matrix (an undirected graph)", f"{entry} and {way_back} the other way")
 
 
 def require_non_negative(given: Inputs, graphs: Graphs) -> None:
     """Refuse graphs with an edge of negative weight."""
     if graphs.values.min() < 0:
-        entry = _entry(graphs, *_ends(graphs), graphs.values.argmin())
-        raise given.fail("A", "no negative weights", entry)
+        raise given.fail("A", "no negative weights", _entry(graphs, graphs.values.argmin()))
 
 
 def require_acyclic(given: Inputs, graphs: Graphs) -> None:
@@ -39,17 +36,10 @@ def require_acyclic(given: Inputs, graphs: Graphs) -> None:
         raise given.fail("A", "a graph without directed cycles", f"one in sample {cyclic}")
 
 
-def _ends(graphs: Graphs) -> tuple[Array, Array]:
-    """Sender and receiver of every entry, as positions in ΣN."""
-    senders = np.repeat(np.arange(len(graphs.row_starts) - 1), np.diff(graphs.row_starts))
-    return senders, np.repeat(graphs.offsets, graphs.sizes)[senders] + graphs.neighbours
-
-
-def _entry(graphs: Graphs, senders: Array, receivers: Array, k: Any) -> str:
+def _entry(graphs: Graphs, k: Any) -> str:
     """An entry in words."""
-    b = int(np.searchsorted(graphs.offsets, senders[k], side="right")) - 1
-    first = graphs.offsets[b]
-    return f"{graphs.values[k]} from node {senders[k] - first} to node {receivers[k] - first} in sample {b}"
+    b, sender, receiver = (each[k] for each in pairs(graphs))
+    return f"{graphs.values[k]} from node {sender} to node {receiver} in sample {b}"
 
 
 @kernel

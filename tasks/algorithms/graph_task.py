@@ -66,6 +66,20 @@ def offsets_of(sizes: Array) -> Array:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)[:-1]])
 
 
+def pairs(graphs: Graphs) -> tuple[Array, Array, Array]:
+    """Graph, sender and receiver of every entry of the pattern, local numbers `[ΣE]`."""
+    sender = np.repeat(np.arange(len(graphs.row_starts) - 1), np.diff(graphs.row_starts))
+    graph = np.repeat(np.arange(len(graphs.sizes)), graphs.sizes)[sender]
+    return graph, sender - graphs.offsets[graph], graphs.neighbours
+
+
+def reversed_values(graphs: Graphs) -> Array:
+    """Values of the same pattern with every edge turned round."""
+    graph, _, receiver = pairs(graphs)
+    # The pattern is symmetric: sorted by receiver, then by sender, its entries are those of the rows again.
+    return graphs.values[np.argsort(graphs.offsets[graph] + receiver, kind="stable")]
+
+
 class GraphTask(Task):
     """A task on a graph; subclasses give their spec by `_spec`, and `_trace`.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.algorithms.clrs import CLRS
 from tasks.algorithms.graph_conditions import require_non_negative, require_undirected
-from tasks.algorithms.graph_task import Graphs, GraphTask, PlainGraphConfig
+from tasks.algorithms.graph_task import Graphs, GraphTask, PlainGraphConfig, pairs
 from tasks.algorithms.trace import Trace, final
 from tasks.inputs import Inputs
 from tasks.kernel import kernel
@@ -92,14 +92,11 @@ class MstKruskal(GraphTask):
 
 def _sorted_edges(graphs: Graphs) -> tuple[Array, Array]:
     """Edges (u, v), u < v, of one graph after another, lightest first: int32 `[2, edges]` and their number `[B]`."""
-    node = np.concatenate([np.arange(n, dtype=np.int32) for n in graphs.sizes])
-    degree = np.diff(graphs.row_starts)
-    senders = np.repeat(node, degree)
-    owner = np.repeat(np.repeat(np.arange(len(graphs.sizes)), graphs.sizes), degree)
-    edges = np.flatnonzero((senders < graphs.neighbours) & (graphs.values > 0))
+    owner, senders, receivers = pairs(graphs)
+    edges = np.flatnonzero((senders < receivers) & (graphs.values > 0))
     # The sort is stable and the entries come in the order of (u, v).
     edges = edges[np.lexsort((graphs.values[edges], owner[edges]))]
-    ends = np.stack([senders[edges], graphs.neighbours[edges]])
+    ends = np.stack([senders[edges], receivers[edges]]).astype(np.int32)
     return ends, np.bincount(owner[edges], minlength=len(graphs.sizes))
 
 

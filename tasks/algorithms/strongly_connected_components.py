@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.depth_first import START, adjacency, depth_first, reversed_values
-from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
+from tasks.algorithms.depth_first import COLOR, START, TIME, TIMES, adjacency, depth_first, stack_probes
+from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask, reversed_values
 from tasks.algorithms.trace import Trace, repeated
 from tasks.registry import register
 from tasks.spec import Location, Probe, Stage, Type
@@ -66,15 +66,10 @@ class StronglyConnectedComponents(GraphTask):
             Probe("scc_id", Stage.OUTPUT, Location.NODE, Type.POINTER),
             Probe("scc_id_h", Stage.HINT, Location.NODE, Type.POINTER),
             Probe("A_t", Stage.HINT, Location.EDGE, Type.MASK),
-            Probe("color", Stage.HINT, Location.NODE, Type.CATEGORICAL, classes=3),
-            Probe("d", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("f", Stage.HINT, Location.NODE, Type.SCALAR),
-            Probe("s_prev", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("s", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("u", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("v", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("s_last", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("time", Stage.HINT, Location.GRAPH, Type.SCALAR),
+            COLOR,
+            *TIMES,
+            *stack_probes(config.pointers),
+            TIME,
             Probe("phase", Stage.HINT, Location.GRAPH, Type.MASK),
         )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.depth_first import LEAVE, depth_first, hold
+from tasks.algorithms.depth_first import COLOR, LEAVE, depth_first, hold, stack_probes
 from tasks.algorithms.graph_conditions import require_acyclic
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
 from tasks.algorithms.trace import Trace
@@ -63,12 +63,8 @@ class TopologicalSort(GraphTask):
             Probe("topo_head", Stage.OUTPUT, Location.NODE, Type.MASK_ONE),
             Probe("topo_h", Stage.HINT, Location.NODE, Type.POINTER),
             Probe("topo_head_h", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("color", Stage.HINT, Location.NODE, Type.CATEGORICAL, classes=3),
-            Probe("s_prev", Stage.HINT, Location.NODE, Type.POINTER, domain=config.pointers),
-            Probe("s", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("u", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("v", Stage.HINT, Location.NODE, Type.MASK_ONE),
-            Probe("s_last", Stage.HINT, Location.NODE, Type.MASK_ONE),
+            COLOR,
+            *stack_probes(config.pointers),
         )
 
     def _check(self, given: Inputs, graphs: Graphs) -> None:
