@@ -134,6 +134,18 @@ def keys(seed, index, sizes, nodes, purpose=DATA):
 
 
 @kernel
+def uniforms(seed, index, counts, width, purpose=DATA):
+    """Draws from U[0, 1) in full precision for the first `counts[b]` places of a row, float64 `[batch, width]`."""
+    out = np.zeros((len(counts), width))
+    stream = np.empty(1, np.uint64)
+    for b in range(len(counts)):
+        _start(stream, seed, index[b], purpose)
+        for i in range(counts[b]):
+            out[b, i] = _uniform(stream)
+    return out
+
+
+@kernel
 def disk_points(seed, index, sizes, nodes, radius):
     """Points uniform over a disk around the origin: x and y, in float32 numbers as float64 `[2, batch, nodes]`."""
     out = np.zeros((2, len(sizes), nodes))
