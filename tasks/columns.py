@@ -19,6 +19,8 @@ CHANGED, COUNTS = ".changed", ".counts"
 """What the parts of changes beside their values are called, behind the probe's name."""
 # Fewer values than these are not worth the search for changes, nor the work of undoing them.
 _CHANGES_FROM = 4096
+# Of values that may be -1 where an entry is not scored.
+_MARKED = (torch.int8, torch.int16)
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -201,7 +203,7 @@ class Grid:
 
     def _fill(self, found: Tensor) -> int:
         """What the padding holds, or would hold: on nodes where an answer may not be scored, the mark of that."""
-        marked = self.probe is not None and self.probe.stage is Stage.OUTPUT and found.dtype == torch.int8
+        marked = self.probe is not None and self.probe.stage is Stage.OUTPUT and found.dtype in _MARKED
         usual = -1 if marked and self.axes == 1 else 0
         if self.full:
             return usual

@@ -14,6 +14,11 @@ from tasks.spec import Location, Probe, Spec, Type
 Array = NDArray[Any]
 
 
+def class_dtype(classes: int) -> type[np.signedinteger[Any]]:
+    """What keeps so many classes, and -1."""
+    return np.int8 if classes <= 128 else np.int16
+
+
 class Inputs:
     """A user's inputs for one task, read probe by probe; every error names the probe and says what came."""
 
@@ -84,18 +89,18 @@ class Inputs:
         return array.astype(np.bool_)
 
     def classes(self, name: str, shape: Sequence[int | str], classes: int) -> Array:
-        """A categorical probe as int8, from classes or from one-hot rows with a last axis of `classes`."""
+        """A categorical probe as compact classes, from classes or from one-hot rows with a last axis of `classes`."""
         array = self.array(name)
         if array.ndim == len(shape) + 1:
             hot = self.masks(name, (*shape, classes))
             if not (hot.sum(-1) == 1).all():
                 raise self.fail(name, "one-hot rows", f"rows with {sorted(set(hot.sum(-1).ravel().tolist()))} ones")
-            return hot.argmax(-1).astype(np.int8)
+            return hot.argmax(-1).astype(class_dtype(classes))
         array = self.shaped(name, shape)
         if not np.isin(array, np.arange(classes)).all():
             span = f"values from {array.min()} to {array.max()}" if array.size else "none"
             raise self.fail(name, f"whole numbers from 0 to {classes - 1}", span)
-        return array.astype(np.int8)
+        return array.astype(class_dtype(classes))
 
     def node(self, name: str, sizes: Array, nodes: int) -> Array:
         """A node mask_one probe as int64 `[batch]`, from indices `[batch]` or one-hot rows `[batch, nodes]`."""
@@ -141,7 +146,7 @@ class Inputs:
             nodes: nodes of a padded sample, or None if not known yet.
 
         Returns:
-            float64, bool, int8 or int64 values in the dense layout, indices compact.
+            float64, bool, int8, int16 or int64 values in the dense layout, indices compact.
         """
         batch, row = "batch" if sizes is None else len(sizes), "nodes" if nodes is None else nodes
         shape: list[int | str] = {

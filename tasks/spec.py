@@ -37,7 +37,7 @@ class Type(StrEnum):
     SCALAR = "scalar"  # float32
     MASK = "mask"  # bool; int8 with -1 where an entry is not scored
     MASK_ONE = "mask_one"  # int32 local node index, one a graph (or one a row, for edges)
-    CATEGORICAL = "categorical"  # int8 class; -1 where an entry is not scored
+    CATEGORICAL = "categorical"  # int8 class, int16 if there are more than 128; -1 where an entry is not scored
     POINTER = "pointer"  # int32 local node index, one a node (or an edge)
     PERMUTATION_POINTER = "permutation_pointer"  # as POINTER: a chain in which only the head points to itself
 

@@ -75,7 +75,7 @@ def test_shapes_and_dtypes_follow_the_spec(name: str) -> None:
         Type.SCALAR: {torch.float32},
         Type.MASK: {torch.bool, torch.int8},
         Type.MASK_ONE: {torch.int32},
-        Type.CATEGORICAL: {torch.int8},
+        Type.CATEGORICAL: {torch.int8, torch.int16},
         Type.POINTER: {torch.int32},
         Type.PERMUTATION_POINTER: {torch.int32},
     }
@@ -112,7 +112,7 @@ def test_padding_is_zero_and_unscored(name: str) -> None:
             assert not value[late].any(), f"{probe.name} past the end"
         if probe.location is Location.NODE and probe.type is not Type.MASK_ONE:
             padding = value[:, outside] if time_first else value[outside]
-            unscored = value.dtype == torch.int8 and probe.stage is Stage.OUTPUT
+            unscored = value.dtype in (torch.int8, torch.int16) and probe.stage is Stage.OUTPUT
             assert (padding == (-1 if unscored else 0)).all(), probe.name
         if probe.location is Location.EDGE:
             frames = value if time_first else value[None]
