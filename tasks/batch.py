@@ -5,7 +5,8 @@ Axis letters: B batch, N nodes (padded), T steps, C channels, ΣN and ΣE all no
 Dense layout: node probes `[B, N]`, edge probes `[B, N, N]` (sender, receiver), graph probes `[B]`, node
 `mask_one` `[B]`. Sparse layout (`edge_index` is set): node probes `[ΣN]`, edge probes `[ΣE]`, the rest as
 before; indices stay local to their graph. A probe with several channels has them last. Hints carry a
-leading `[T + 1]`, streamed inputs and outputs a leading `[T]`; both are zero past a sample's own end.
+leading `[T + 1]`, streamed inputs and outputs a leading `[T]`; both are zero past a sample's own end. Of a trajectory
+that was not recorded, hints have the given frame 0 alone, `[1]`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Batch:
     Attributes:
         spec: the task's probes.
         inputs: value of every input probe, by name.
-        hints: value of every hint probe, by name, `[T + 1, …]`; frame 0 is given, frame t + 1 is the target of step t.
+        hints: value of every hint probe, by name, `[T + 1, …]`; frame 0 is given, frame t + 1 is the target of step t
+            (`[1, …]`, without targets, where the trajectory was not recorded).
         outputs: value of every output probe, by name.
         lengths: number of hint frames of each sample, as in CLRS; at least 1. Always on the CPU.
         sizes: number of nodes of each sample. Always on the CPU.

@@ -24,6 +24,7 @@ UNDIRECTED, DIRECTED, ACYCLIC = range(3)
 
 # One purpose, one stream.
 SIZE, KIND, DATA, POSITION, OPERATION, QUERY, MEMBER, SECOND_POSITION, SECOND_DATA, SPLIT = range(10)
+FAMILY, ROUNDS = range(100, 102)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -142,6 +143,23 @@ def uniforms(seed, index, counts, width, purpose=DATA):
         _start(stream, seed, index[b], purpose)
         for i in range(counts[b]):
             out[b, i] = _uniform(stream)
+    return out
+
+
+@kernel
+def flat_uniforms(seed, index, counts, purpose):
+    """Draws from U[0, 1), `counts[b]` of sample b and one sample's after another's, as float64 `[Σcounts]`.
+
+    A larger count only adds draws after those of a smaller one.
+    """
+    out = np.empty(counts.sum())
+    stream = np.empty(1, np.uint64)
+    k = 0
+    for b in range(len(counts)):
+        _start(stream, seed, index[b], purpose)
+        for _ in range(counts[b]):
+            out[k] = _uniform(stream)
+            k += 1
     return out
 
 
@@ -364,10 +382,10 @@ def _relabel(pairs, ways, label):
 
 
 @kernel
-def _edges(stream, n, kind, orientation, density, mix, communities):
+def _edges(stream, n, kind, made, orientation, density, mix, communities):
     """Pairs of one random graph, each once, and their ways: 1 from the first to the second node, 2 back, 3 both.
 
-    Only CLRS graphs have edges from a node to itself, of way 1 or 3.
+    Only CLRS graphs have edges from a node to itself, of way 1 or 3. Kinds past the last have the pairs `made`.
     """
     if kind == 0 or kind == 5:
         p = density if kind == 0 else 0.1 * (1 + _below(stream, 9)) * mix
@@ -384,7 +402,7 @@ def _edges(stream, n, kind, orientation, density, mix, communities):
     if kind == 1:
         pairs = _erdos_renyi_edges(stream, n, min(1.0, 2.0 * math.log(n) / n))
     else:
-        pairs = _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
+        pairs = made if kind > 5 else _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
         label = _permutation(stream, n)
         for e in range(len(pairs)):
             pairs[e] = _pair(label[pairs[e] >> 32], label[pairs[e] & _LOW_HALF])
@@ -472,16 +490,19 @@ def _weights(stream, pairs, ways, weighted, orientation):
 
 
 @kernel
-def graphs(seed, index, sizes, kinds, weighted, orientation=UNDIRECTED, density=0.5, mix=1.0, communities=False):
+def graphs(
+    seed, index, sizes, kinds, made, spans, weighted, orientation=UNDIRECTED, density=0.5, mix=1.0, communities=False
+):
     """Random graphs with a random source, as one block-diagonal matrix in compressed rows.
 
     Kinds, by position in `GRAPH_KINDS`: `clrs` (undirected: elementwise B * B^T of an iid Bernoulli(density) matrix B,
     so that at density 1/2 an edge has probability 1/4 and a loop 1/2; directed: B itself; acyclic: its part above the
     diagonal, relabelled), `sparse` (Erdős-Rényi with p = min(1, 2 ln n / n)), `grid`, `tree`, `path` (relabelled at
     random), `dense_mix` (as `clrs` with a density uniform in {0.1, …, 0.9} times `mix`, the training distribution of
-    Ibarz et al., LoG 2022).
+    Ibarz et al., LoG 2022). Graph b of a kind past these has the `spans[b, 1]` pairs from `made[spans[b, 0]]` on, see
+    `tasks.graph_families`, likewise relabelled at random; `made` is written over.
 
-    Edges of `sparse`, `grid`, `tree` and `path` go, if directed, one way, the other, or both, equally often; if
+    Edges of all but `clrs` and `dense_mix` graphs go, if directed, one way, the other, or both, equally often; if
     acyclic, along a random order of the nodes. With `communities`, a directed `clrs` or `dense_mix` graph falls into
     four parts that only few arcs join, all to later parts. Weights are sqrt(U_ij U_ji + 1e-3) of undirected edges,
     else from U(0, 1].
@@ -502,7 +523,8 @@ def graphs(seed, index, sizes, kinds, weighted, orientation=UNDIRECTED, density=
         n = sizes[b]
         _start(stream, seed, index[b], DATA)
         source[b] = _below(stream, n)
-        pairs, ways = _edges(stream, n, kinds[b], orientation, density, mix, communities)
+        own = made[spans[b, 0] : spans[b, 0] + spans[b, 1]]
+        pairs, ways = _edges(stream, n, kinds[b], own, orientation, density, mix, communities)
         weights = _weights(stream, pairs, ways, weighted, orientation)
         used = row_starts[first]
         need = used + 2 * len(pairs) + n

@@ -32,12 +32,14 @@ class Draw:
         index: number of each sample in the stream, int64 `[batch]`.
         sizes: size drawn for each sample, int64 `[batch]`.
         kinds: position of each sample's distribution in the task's `distributions`, int64 `[batch]`.
+        largest: largest size that a sample could have drawn.
     """
 
     seed: np.uint64
     index: Array
     sizes: Array
     kinds: Array
+    largest: int
 
 
 class Task(ABC):
@@ -123,6 +125,7 @@ class Task(ABC):
             index=numbers,
             sizes=sizes[size_of].astype(np.int64),
             kinds=kinds[kind_of],
+            largest=int(sizes.max()),
         )
         return self._sample(draw, layout)
 

@@ -11,24 +11,40 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks import generators
+from tasks import generators, graph_families
 from tasks.algorithms.graph_inputs import are_graphs, as_arrays
+from tasks.algorithms.graph_layouts import (
+    Graphs,
+    close,
+    edge_list,
+    in_layout,
+    matrices,
+    offsets_of,
+    pairs,
+    placement,
+    reversed_values,
+    rows_from_dense,
+)
 from tasks.algorithms.trace import Trace
 from tasks.batch import Batch
 from tasks.inputs import Inputs
-from tasks.kernel import kernel
 from tasks.registry import near, option
 from tasks.spec import Location, Probe, Spec, Stage, Type
 from tasks.task import Draw, Task, tensors
 
+__all__ = ["GraphConfig", "GraphTask", "Graphs", "PlainGraphConfig", "pairs", "reversed_values"]
+
 Array = NDArray[Any]
 POINTER_DOMAINS = ("edges", "nodes")
+HINTS = ("auto", "full", "none")
+LARGEST_TRACED = 1600
+"""Nodes of a graph up to which the whole trajectory is recorded by default; SALSA-CLRS's largest."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,10 @@ class PlainGraphConfig:
     """Options of tasks on graphs none of whose pointers is to a neighbour."""
 
     random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
+    hints: str = option(
+        "auto",
+        "frames of hints: all ('full'), the given first one ('none'), or all of graphs up to 1,600 nodes ('auto')",
+    )
 
 
 @dataclass(frozen=True)
@@ -45,39 +65,6 @@ class GraphConfig(PlainGraphConfig):
     pointers: str = option(
         "edges", "what a predecessor may be: a neighbour ('edges') or any node ('nodes', as in CLRS)"
     )
-
-
-class Graphs(NamedTuple):
-    """A block-diagonal matrix A[sender, receiver] in compressed rows, one row a sender, and the sources.
-
-    The pattern holds every node itself, and with an edge its reverse: 0 stands where there is none.
-    """
-
-    sizes: Array  # int64 [B]
-    offsets: Array  # int64 [B]: position of each graph's first node in ΣN
-    row_starts: Array  # int64 [ΣN + 1]
-    neighbours: Array  # int32 [ΣE], local, ascending in each row
-    values: Array  # float64 [ΣE]; 0 where the pattern has an entry that is not an edge
-    source: Array  # int64 [B]; of no meaning to a task without a source
-
-
-def offsets_of(sizes: Array) -> Array:
-    """Position of each graph's first node in ΣN."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)[:-1]])
-
-
-def pairs(graphs: Graphs) -> tuple[Array, Array, Array]:
-    """Graph, sender and receiver of every entry of the pattern, local numbers `[ΣE]`."""
-    sender = np.repeat(np.arange(len(graphs.row_starts) - 1), np.diff(graphs.row_starts))
-    graph = np.repeat(np.arange(len(graphs.sizes)), graphs.sizes)[sender]
-    return graph, sender - graphs.offsets[graph], graphs.neighbours
-
-
-def reversed_values(graphs: Graphs) -> Array:
-    """Values of the same pattern with every edge turned round."""
-    graph, _, receiver = pairs(graphs)
-    # The pattern is symmetric: sorted by receiver, then by sender, its entries are those of the rows again.
-    return graphs.values[np.argsort(graphs.offsets[graph] + receiver, kind="stable")]
 
 
 class GraphTask(Task):
@@ -92,7 +79,7 @@ class GraphTask(Task):
     """
 
     layouts: ClassVar[frozenset[str]] = frozenset({"dense", "sparse"})
-    distributions: ClassVar[tuple[str, ...]] = generators.GRAPH_KINDS
+    distributions: ClassVar[tuple[str, ...]] = generators.GRAPH_KINDS + graph_families.FAMILIES
     aliases: ClassVar[Mapping[str, str]] = {"ibarz2022": "dense_mix"}
     weighted: ClassVar[bool]
     source: ClassVar[bool] = True
@@ -104,6 +91,8 @@ class GraphTask(Task):
         super().__init__(config)
         if isinstance(config, GraphConfig) and config.pointers not in POINTER_DOMAINS:
             raise ValueError(f"unknown pointers {config.pointers!r}; {near(config.pointers, POINTER_DOMAINS)}")
+        if config.hints not in HINTS:
+            raise ValueError(f"unknown hints {config.hints!r}; {near(config.hints, HINTS)}")
 
     def _spec(self, name: str, *probes: Probe) -> Spec:
         """The inputs that graph tasks share, then the task's own outputs and hints."""
@@ -130,18 +119,34 @@ class GraphTask(Task):
 
         Returns:
             Node values as rows `[width]`, in hints `[frames, width]`; an index of a node or a graph's value `[batch]`;
-            values of edges, which only a dense task has, `[batch, nodes, nodes]`.
+            values of edges as those of the entries of `graphs`, `[ΣE]`, or, of a task without a sparse layout,
+            `[batch, nodes, nodes]`.
         """
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        """As `_trace`, but with the first frame of the hints alone; overridden where the others need not be made."""
+        trace = self._trace(graphs, starts, width)
+        return trace._replace(hints={name: frames[:1].copy() for name, frames in trace.hints.items()})
 
     def _check(self, given: Inputs, graphs: Graphs) -> None:
         """Raise `given.fail(…)` for graphs that the algorithm is not defined for."""
 
     def _sample(self, draw: Draw, layout: str) -> Batch:
+        graphs, pos = self._draw(draw, layout)
+        trace = self._run(graphs, layout, largest=draw.largest)
+        return self._gather(graphs, pos, draw.index, layout, trace)
+
+    def _draw(self, draw: Draw, layout: str) -> tuple[Graphs, Array]:
+        """Random graphs and positions."""
+        families = draw.kinds - len(generators.GRAPH_KINDS)
+        made, spans = graph_families.pairs(draw.seed, draw.index, draw.sizes, families)
         rows, neighbours, values, source = generators.graphs(
             draw.seed,
             draw.index,
             draw.sizes,
             draw.kinds,
+            made,
+            spans,
             self.weighted,
             self.orientation,
             self.density,
@@ -149,10 +154,9 @@ class GraphTask(Task):
             self.communities,
         )
         graphs = Graphs(draw.sizes, offsets_of(draw.sizes), rows, neighbours, values, source)
-        starts, width = _placement(graphs, layout)
+        starts, width = placement(graphs, layout)
         random_pos = self.config.random_pos
-        pos = generators.positions(draw.seed, draw.index, draw.sizes, starts, width, random_pos)
-        return self._batch(graphs, pos, draw.index, layout)
+        return graphs, generators.positions(draw.seed, draw.index, draw.sizes, starts, width, random_pos)
 
     def _arrays(self, inputs: Mapping[str, Any], sizes: Any, layout: str | None) -> tuple[Mapping[str, Any], Any]:
         if are_graphs(inputs.get("A")):
@@ -163,18 +167,22 @@ class GraphTask(Task):
 
     def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
         given = Inputs(self.spec, inputs, optional=("pos", "adj"), extra=("edge_index",))
+        graphs, pos, layout = self._read(given, sizes)
+        trace = self._run(graphs, layout, largest=int(graphs.sizes.max()))
+        return self._gather(graphs, pos, np.arange(len(graphs.sizes)), layout, trace)
+
+    def _read(self, given: Inputs, sizes: Any) -> tuple[Graphs, Array, str]:
+        """Given graphs and positions, and the layout that they came in."""
         layout = "sparse" if "edge_index" in given else "dense"
         self._check_layout(layout)
         graphs = self._read_sparse(given, sizes) if layout == "sparse" else self._read_dense(given, sizes)
         self._check(given, graphs)
-        starts, width = _placement(graphs, layout)
+        starts, width = placement(graphs, layout)
         index = np.arange(len(graphs.sizes))
         if "pos" in given:
             shape = (width,) if layout == "sparse" else (len(index), width // len(index))
-            pos = given.scalars("pos", shape).astype(np.float32).reshape(width)
-        else:
-            pos = generators.positions(np.uint64(0), index, graphs.sizes, starts, width, False)
-        return self._batch(graphs, pos, index, layout)
+            return graphs, given.scalars("pos", shape).astype(np.float32).reshape(width), layout
+        return graphs, generators.positions(np.uint64(0), index, graphs.sizes, starts, width, False), layout
 
     def _read_dense(self, given: Inputs, sizes: Any) -> Graphs:
         """Graphs from A `[B, N, N]`."""
@@ -193,7 +201,7 @@ class GraphTask(Task):
             expected = (weights + np.eye(nodes) * inside[:, None, :]) != 0
             if (given.masks("adj", (batch, nodes, nodes)) != expected).any():
                 raise given.fail("adj", "A + I != 0 (or leave it out)", "something else")
-        rows, neighbours, values = _rows_from_dense(weights, sizes)
+        rows, neighbours, values = rows_from_dense(weights, sizes)
         return Graphs(sizes, offsets_of(sizes), rows, neighbours, values, source)
 
     def _read_sparse(self, given: Inputs, sizes: Any) -> Graphs:
@@ -221,7 +229,7 @@ class GraphTask(Task):
                 raise given.fail("adj", "A != 0 or a self-loop (or leave it out)", "something else")
         source = self._read_sparse_source(given, sizes) if self.source else np.zeros(len(sizes), np.int64)
         offsets = offsets_of(sizes)
-        rows, senders, receivers, values = _close(np.ascontiguousarray(edges), weights, nodes)
+        rows, senders, receivers, values = close(np.ascontiguousarray(edges), weights, nodes)
         if not len(rows):
             raise given.fail("edge_index", "every edge once", "the same edge twice")
         return Graphs(sizes, offsets, rows, (receivers - offsets[owner[senders]]).astype(np.int32), values, source)
@@ -236,162 +244,58 @@ class GraphTask(Task):
             raise given.fail("s", "exactly one source in each graph", f"{len(hot)} in {len(sizes)} graphs")
         return hot - offsets_of(sizes)
 
-    def _batch(self, graphs: Graphs, pos: Array, index: Array, layout: str) -> Batch:
-        """Run the algorithm and gather everything in the wanted layout."""
-        starts, width = _placement(graphs, layout)
-        trace = self._trace(graphs, starts, width)
-        batch = len(graphs.sizes)
+    def _run(self, graphs: Graphs, layout: str, *, largest: int) -> Trace:
+        """The trace, in as many frames as are wanted of graphs of at most `largest` nodes."""
+        return (self._trace if self._traced(largest) else self._answer)(graphs, *placement(graphs, layout))
+
+    def _traced(self, largest: int) -> bool:
+        """Whether the whole trajectory is recorded."""
+        hints = self.config.hints
+        return hints == "full" or (hints == "auto" and largest <= LARGEST_TRACED)
+
+    def _gather(
+        self,
+        graphs: Graphs,
+        pos: Array,
+        index: Array,
+        layout: str,
+        trace: Trace,
+        more: Mapping[str, Array] | None = None,
+    ) -> Batch:
+        """Everything in the wanted layout; `more` are inputs of the task's own."""
+        batch, width = len(graphs.sizes), len(pos)
+        edges = None
         if layout == "sparse":
-            edges, weights, adjacency = _edge_list(graphs.row_starts, graphs.neighbours, graphs.values, graphs.offsets)
-            nodes: tuple[int, ...] = (width,)
+            edges, weights, adjacency = edge_list(graphs.row_starts, graphs.neighbours, graphs.values, graphs.offsets)
         else:
-            nodes = (batch, width // batch)
-            weights, adjacency = _matrices(
-                graphs.row_starts, graphs.neighbours, graphs.values, graphs.sizes, graphs.offsets, nodes[1]
+            weights, adjacency = matrices(
+                graphs.row_starts, graphs.neighbours, graphs.values, graphs.sizes, graphs.offsets, width // batch
             )
-        inputs = {"pos": pos, "s": graphs.source.astype(np.int32), "A": weights, "adj": adjacency}
+        inputs = {"pos": pos, "s": graphs.source.astype(np.int32), **(more or {})}
 
         def placed(stage: Stage, values: Mapping[str, Array]) -> dict[str, Array]:
             """Values in the layout of the batch."""
-            on_nodes = {
-                p.name: p.location is Location.NODE and p.type is not Type.MASK_ONE for p in self.spec.stage(stage)
-            }
-            time = (-1,) if stage is Stage.HINT else ()
-            return {name: values[name].reshape(*time, *nodes) if on else values[name] for name, on in on_nodes.items()}
+            found = {}
+            for probe in self.spec.stage(stage):
+                if probe.name not in values:
+                    continue
+                value = values[probe.name]
+                time = int(stage is Stage.HINT or probe.streamed)
+                if probe.location is Location.NODE and probe.type is not Type.MASK_ONE:
+                    value = value.reshape(*value.shape[:time], *((batch, -1) if edges is None else (-1,)))
+                elif probe.location is Location.EDGE and value.ndim == time + 1:
+                    value = in_layout(graphs, value, width // batch if edges is None else None)
+                found[probe.name] = value
+            return found
 
+        found = placed(Stage.INPUT, inputs) | {"A": weights, "adj": adjacency}
         return Batch(
             spec=self.spec,
-            inputs=tensors(placed(Stage.INPUT, inputs)),
+            inputs=tensors({probe.name: found[probe.name] for probe in self.spec.inputs}),
             hints=tensors(placed(Stage.HINT, trace.hints)),
             outputs=tensors(placed(Stage.OUTPUT, trace.outputs)),
             lengths=torch.from_numpy(trace.lengths),
             sizes=torch.from_numpy(graphs.sizes),
             index=torch.from_numpy(index),
-            edge_index=torch.from_numpy(edges) if layout == "sparse" else None,
+            edge_index=None if edges is None else torch.from_numpy(edges),
         )
-
-
-def _placement(graphs: Graphs, layout: str) -> tuple[Array, int]:
-    """Where each graph's nodes begin in a flat row of node values, and the row's width."""
-    if layout == "sparse":
-        return graphs.offsets, int(graphs.sizes.sum())
-    nodes = int(graphs.sizes.max())
-    return np.arange(len(graphs.sizes)) * nodes, len(graphs.sizes) * nodes
-
-
-@kernel
-def _counting_sort(order, keys, bound):
-    """A permutation, stably sorted by the keys below `bound` of what it names."""
-    free = np.zeros(bound + 1, np.int64)
-    for k in keys:
-        free[k + 1] += 1
-    for k in range(bound):
-        free[k + 1] += free[k]
-    out = np.empty(len(order), np.int64)
-    for e in order:
-        out[free[keys[e]]] = e
-        free[keys[e]] += 1
-    return out
-
-
-@kernel
-def _close(edges, weights, nodes):
-    """Row starts, senders, receivers, values of the closure of `[2, E]` under reversal and self-loops, in linear time.
-
-    No rows at all where the same edge came twice.
-    """
-    given = edges.shape[1]
-    senders = np.empty(2 * given + nodes, np.int64)
-    receivers = np.empty(2 * given + nodes, np.int64)
-    for e in range(given):
-        senders[e] = receivers[given + e] = edges[0, e]
-        receivers[e] = senders[given + e] = edges[1, e]
-    for u in range(nodes):
-        senders[2 * given + u] = receivers[2 * given + u] = u
-    order = _counting_sort(_counting_sort(np.arange(len(senders)), receivers, nodes), senders, nodes)
-    row_starts = np.zeros(nodes + 1, np.int64)
-    kept = np.empty((2, len(order)), np.int64)
-    values = np.zeros(len(order))
-    filled = np.zeros(len(order), np.bool_)
-    count = 0
-    for e in order:
-        u, v = senders[e], receivers[e]
-        if count == 0 or kept[0, count - 1] != u or kept[1, count - 1] != v:
-            kept[0, count] = u
-            kept[1, count] = v
-            row_starts[u + 1] += 1
-            count += 1
-        if e < given:
-            if filled[count - 1]:
-                return row_starts[:0], kept[0, :0], kept[1, :0], values[:0]
-            filled[count - 1] = True
-            values[count - 1] = weights[e]
-    for u in range(nodes):
-        row_starts[u + 1] += row_starts[u]
-    return row_starts, kept[0, :count], kept[1, :count], values[:count]
-
-
-@kernel
-def _rows_from_dense(weights, sizes):
-    """Compressed rows of A `[B, N, N]`, closed under reversal, with every self-loop."""
-    row_starts = np.zeros(sizes.sum() + 1, np.int64)
-    row = 0
-    for b in range(len(sizes)):
-        for u in range(sizes[b]):
-            degree = 0
-            for v in range(sizes[b]):
-                if u == v or weights[b, u, v] != 0 or weights[b, v, u] != 0:
-                    degree += 1
-            row_starts[row + 1] = row_starts[row] + degree
-            row += 1
-    neighbours = np.empty(row_starts[row], np.int32)
-    values = np.empty(row_starts[row])
-    k = 0
-    for b in range(len(sizes)):
-        for u in range(sizes[b]):
-            for v in range(sizes[b]):
-                if u == v or weights[b, u, v] != 0 or weights[b, v, u] != 0:
-                    neighbours[k] = v
-                    values[k] = weights[b, u, v]
-                    k += 1
-    return row_starts, neighbours, values
-
-
-@kernel
-def _matrices(row_starts, neighbours, values, sizes, offsets, nodes):
-    """A and adj = (A + I != 0), `[B, N, N]`, zero in the padding."""
-    weights = np.zeros((len(sizes), nodes, nodes), np.float32)
-    adjacency = np.zeros((len(sizes), nodes, nodes), np.bool_)
-    for b in range(len(sizes)):
-        for u in range(sizes[b]):
-            for k in range(row_starts[offsets[b] + u], row_starts[offsets[b] + u + 1]):
-                v = neighbours[k]
-                weights[b, u, v] = values[k]
-                adjacency[b, u, v] = values[k] + (1.0 if u == v else 0.0) != 0.0
-    return weights, adjacency
-
-
-@kernel
-def _edge_list(row_starts, neighbours, values, offsets):
-    """Edges sorted by (receiver, sender): positions in ΣN `[2, ΣE]`, A and adj `[ΣE]`.
-
-    The pattern is symmetric, so row v also says where the edges into v begin.
-    """
-    nodes = len(row_starts) - 1
-    edges = np.empty((2, len(neighbours)), np.int64)
-    weights = np.empty(len(neighbours), np.float32)
-    adjacency = np.empty(len(neighbours), np.bool_)
-    free = row_starts[:nodes].copy()
-    b = 0
-    for u in range(nodes):
-        while b + 1 < len(offsets) and u >= offsets[b + 1]:
-            b += 1
-        for k in range(row_starts[u], row_starts[u + 1]):
-            v = offsets[b] + neighbours[k]
-            slot = free[v]
-            free[v] += 1
-            edges[0, slot] = u
-            edges[1, slot] = v
-            weights[slot] = values[k]
-            adjacency[slot] = values[k] + (1.0 if u == v else 0.0) != 0.0
-    return edges, weights, adjacency

@@ -219,7 +219,7 @@ def test_sparse_execution_is_linear_in_edges() -> None:
     both = np.concatenate([edges, edges[::-1]], axis=1)
     depth = nx.single_source_shortest_path_length(nx.Graph(edges.T.tolist()), 0)
     for name, hint in (("bfs", "reach_h"), ("bellman_ford", "msk")):
-        batch = tasks.create(name).execute({"edge_index": both, "A": np.ones(both.shape[1]), "s": 0})
+        batch = tasks.create(name, hints="full").execute({"edge_index": both, "A": np.ones(both.shape[1]), "s": 0})
         assert batch.sizes.tolist() == [n]
         assert batch.edge_index.shape == (2, both.shape[1] + n)
         assert batch.lengths.item() == max(depth.values()) + 1
