@@ -2,8 +2,9 @@
 
 A group's choices are the YAML files of `configs/GROUP/` and, for processors and tasks, whatever is registered besides.
 Values are laid over each other in this order: a schema's defaults, the chosen YAML file, what the task asks for in its
-`training` block, the command line. A file that the command line chose by name goes over the `training` block, and a
-protocol, the way in which a paper trains, over both. A file of `configs/task/` that lists `tasks` stands for them all.
+`training` block, the command line. A file that the command line chose by name goes over the `training` block, and
+overlays, a protocol (the way in which a paper trains) and a curriculum, over both. A file of `configs/task/` that lists
+`tasks` stands for them all.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
 
 GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
-PROTOCOL = "protocol"
+OVERLAYS = ("protocol", "curriculum")
+"""Groups whose files hold values for the others, the later over the earlier."""
 FOLDER = Path(configs.__file__).parent
 _PRIMARY = "zoo_train"
 
@@ -91,16 +93,16 @@ def compose(overrides: Sequence[str]) -> Config:
             names.update(default)
     asked: dict[str, str] = {}
     explicit = set()
-    protocol: Mapping[str, Any] = {}
+    overlays: dict[str, Mapping[str, Any]] = {}
     for override in parse(overrides):
-        if override.key == PROTOCOL:
-            protocol = file_values(PROTOCOL, _choice(PROTOCOL, override.value))
+        if override.key in OVERLAYS:
+            overlays[override.key] = file_values(override.key, _choice(override.key, override.value))
         elif override.key in GROUPS:
             names[override.key] = _choice(override.key, override.value)
             explicit.add(override.key)
         else:
             asked[override.key] = override.text
-    nodes, layout_is_free = _nodes(names, explicit, protocol)
+    nodes, layout_is_free = _nodes(names, explicit, _overlaid(overlays))
     schemas = _schemas(nodes)
     for key in asked:
         _check_key(key, schemas)
@@ -132,7 +134,7 @@ def override(config: Config, overrides: Sequence[str]) -> Config:
     schemas = _schemas(tree)
     node = OmegaConf.create(tree)
     for asked in parse(overrides):
-        if asked.key in (*GROUPS, PROTOCOL):
+        if asked.key in (*GROUPS, *OVERLAYS):
             problem = f"{asked.key}={asked.value} cannot change in a run that exists"
             raise UsageError(problem, f"start a new run: zoo train {asked.key}={asked.value}")
         _check_key(asked.key, schemas)
@@ -200,8 +202,17 @@ def _choice(group: str, value: Any) -> Any:
     return names[0] if len(names) == 1 else names
 
 
+def _overlaid(overlays: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The values of the chosen overlays by group; a protocol has a control of its own, or none."""
+    merged: dict[str, dict[str, Any]] = {"control": {}} if "protocol" in overlays else {}
+    for name in OVERLAYS:
+        for group, values in overlays.get(name, {}).items():
+            merged[group] = merged.get(group, {}) | dict(values)
+    return merged
+
+
 def _nodes(
-    names: Mapping[str, Any], explicit: set[str], protocol: Mapping[str, Any]
+    names: Mapping[str, Any], explicit: set[str], overlay: Mapping[str, Any]
 ) -> tuple[dict[str, dict[str, Any]], bool]:
     """Every group's values before the command line's, and whether the layout is but the task's preference."""
     tasks = names["task"] if isinstance(names["task"], list) else [names["task"]]
@@ -209,25 +220,24 @@ def _nodes(
     for name in tasks:
         node = _node("task", name)
         training.append(node.pop("training", {}))
-        options[name] = node | {key: value for key, value in protocol.get("task", {}).items() if key in node}
+        options[name] = node | {key: value for key, value in overlay.get("task", {}).items() if key in node}
     asks = training[0] if len(tasks) == 1 else _common(training)
     nodes: dict[str, dict[str, Any]] = {}
     for group in ("processor", "reasoner", "trainer", "logger"):
         base, file = _node(group, names[group], file=False), _node(group, names[group], base=False)
-        wanted, over = asks.get(group, {}), protocol.get(group, {})
+        wanted, over = asks.get(group, {}), overlay.get(group, {})
         if group == "processor":
             wanted, over = ({key: value for key, value in asked.items() if key in base} for asked in (wanted, over))
         layers = (wanted, file) if group in explicit and group != "processor" else (file, wanted)
         nodes[group] = base | layers[0] | layers[1] | over
-    control = {} if protocol else asks.get("control", {})
-    nodes["settings"] = {"control": control | protocol.get("control", {})}
+    nodes["settings"] = {"control": overlay.get("control", asks.get("control", {}))}
     if len(tasks) == 1:
         nodes["task"] = options[tasks[0]]
     else:
         nodes["task"] = {"name": tasks} | {
             name: {key: value for key, value in node.items() if key != "name"} for name, node in options.items()
         }
-    return nodes, any("layout" in asked.get("trainer", {}) for asked in (asks, protocol))
+    return nodes, any("layout" in asked.get("trainer", {}) for asked in (asks, overlay))
 
 
 def _common(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -291,7 +301,7 @@ def _check_key(key: str, schemas: Mapping[str, Sequence[type]]) -> None:
     if top[0] == "task":
         raise unknown("key", ".".join(top[:2]), [prefix.partition(".")[2] for prefix in schemas if "." in prefix])
     if top[0] not in {f.name for f in dataclasses.fields(Settings)}:
-        raise unknown("key", top[0], [*GROUPS, PROTOCOL, *(f.name for f in dataclasses.fields(Settings))])
+        raise unknown("key", top[0], [*GROUPS, *OVERLAYS, *(f.name for f in dataclasses.fields(Settings))])
     schema.known_path(Settings, top, "")
 
 

@@ -16,6 +16,7 @@ from tasks import generators
 from tasks.batch import Batch
 from tasks.packing import Packed, pack
 from tasks.task import Task
+from trainers.curriculum import Curriculum
 from trainers.fixed_sets import training_set
 from trainers.losses import Objective
 from trainers.trainer_config import TrainerConfig
@@ -60,7 +61,12 @@ class StepBatches(NamedTuple):
 
 
 class Sampler:
-    """Training batches as a function of the step: the step number is all there is to resume."""
+    """Training batches as a function of the step and of the curriculum's lesson, which are all there is to resume.
+
+    Attributes:
+        curriculum: how sizes are drawn.
+        lesson: where it stands; set between two steps, while no batch is being made.
+    """
 
     def __init__(
         self,
@@ -93,6 +99,8 @@ class Sampler:
         self.tasks, self.config, self.objective = list(tasks), config, objective
         self.seed, self.rank, self.world, self.pin_memory = seed, rank, world, pin_memory
         self.stream = stream_seed(seed, "train")
+        self.curriculum = Curriculum(config.curriculum, config.sizes)
+        self.lesson = self.curriculum.first
         self.sets = [found for task in tasks if (found := training_set(task, config)) is not None]
 
     @property
@@ -115,7 +123,7 @@ class Sampler:
 
     def sizes_at(self, index: int) -> tuple[int, ...]:
         """Sizes of which a sample may draw: one for all of its micro-batch, where that draws it."""
-        sizes = self.config.sizes
+        sizes = self.curriculum.menu(self.lesson)
         if self.config.sizes_by == "sample":
             return sizes
         number = index // self.config.batch_size

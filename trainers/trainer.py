@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.canonical import CANONICAL
 from tasks.task import Task
 from trainers import checkpoint
 from trainers.checkpoint import BEST, Checkpoint, CheckpointError
+from trainers.curriculum import SAMPLES, Lesson
 from trainers.data import Prefetch, Sampler, StepBatches, stream_seed
 from trainers.diagnosis import NonFiniteError, diagnose
 from trainers.distributed import Processes, pick_device
@@ -27,14 +26,13 @@ from trainers.metrics_file import MetricsFile
 from trainers.reporting import Logger, NullLogger, OnProgress, Progress
 from trainers.step import Report, TrainingStep, compile_processor
 from trainers.trainer_config import TrainerConfig
+from trainers.validation import metrics, validate
 from zoo.reasoner import Reasoner
 
 __all__ = ["Interrupted", "Logger", "NonFiniteError", "NullLogger", "Progress", "Trainer", "TrainerConfig"]
 
 # On a GPU this many steps may pass before their reports are read, so that no step waits for it.
 _REPORTS_AT_ONCE = 25
-# What is logged of each output at a validation, where its type has it.
-_VALIDATED = {"score", "wrong_per_graph", "bits_per_graph"}
 
 
 class Trainer:
@@ -106,6 +104,7 @@ class Trainer:
         own = {"seed": seed, "trainer": self.config.lasting(), "specs": {t.name: t.spec.as_dict() for t in self.tasks}}
         self.identity = checkpoint.plain({**(identity or {}), **own, **self.sampler.identity})
         self.defaults = {**(defaults or {}), "trainer": checkpoint.plain(TrainerConfig().lasting())}
+        self.sampler.curriculum.check(task.spec for task in self.tasks)
         self.step = 0
         self.best: dict[str, Tensor] | None = None
         self.best_score, self.best_step = float("-inf"), 0
@@ -214,6 +213,7 @@ class Trainer:
         self.step, self._seconds, self._last_loss = saved.step, state["seconds"], state["loss"]
         self.best = None if saved.best is None else dict(saved.best)
         self.best_score, self.best_step = state["best_score"], state["best_step"]
+        self.sampler.lesson = Lesson(*state.get("lesson", self.sampler.curriculum.first))
         if self.processes.main:
             torch.set_rng_state(state["rng"])
             if self.device.type == "cuda" and state["cuda_rng"] is not None:
@@ -231,24 +231,31 @@ class Trainer:
         config = self.config
         self.training.set_mode()
         self._clock, self._read_step = time.monotonic(), self.step
-        depth, threads = config.prefetch, config.sample_threads
-        ahead = Prefetch(self.sampler, self.step, config.max_steps, depth=depth, threads=threads)
-        with ahead:
-            for items in ahead:
-                counts = self._agree(items, stop)
-                if counts is None:
-                    self._read_reports()
-                    self._save(required=True)
-                    raise stop.interrupted(self.step)
-                report = self.training(self.step, items, counts)
-                self.step += 1
-                self._after(report)
+        while self.step < config.max_steps:
+            end = config.max_steps
+            if self.sampler.curriculum.grows:  # batches after a validation wait for what it unlocks
+                end = min(end, (self.step // config.val_every + 1) * config.val_every)
+            depth, threads = config.prefetch, config.sample_threads
+            with Prefetch(self.sampler, self.step, end, depth=depth, threads=threads) as ahead:
+                self._train(ahead, stop)
         self._read_reports()
         if config.val_every == 0:
             self.best, self.best_step = self._weights(), self.step
         self._save(required=True)
         if self.processes.sum_numbers([float(stop.signal is not None)])[0]:
             raise stop.interrupted(self.step)
+
+    def _train(self, ahead: Prefetch[StepBatches], stop: Stop) -> None:
+        """The steps of some batches."""
+        for items in ahead:
+            counts = self._agree(items, stop)
+            if counts is None:
+                self._read_reports()
+                self._save(required=True)
+                raise stop.interrupted(self.step)
+            report = self.training(self.step, items, counts)
+            self.step += 1
+            self._after(report)
 
     def _agree(self, items: StepBatches, stop: Stop) -> dict[str, float] | None:
         """The counts of a step over all processes, or None if any of them wants to stop before it."""
@@ -277,39 +284,29 @@ class Trainer:
             self._save(required=False)
 
     def _validate(self) -> dict[str, float]:
-        """Score on held-out samples of the training set's kind, and keep the weights if they are the best."""
+        """Score on held-out samples, keep the weights if they are the best, and see what the curriculum unlocks."""
         config = self.config
-        evaluation = evaluate(
-            self.model,
-            self.tasks,
-            sizes=config.validation_sizes,
-            distributions=config.distributions or None,
-            samples=config.val_samples,
-            split="val",
-            batch_size=config.eval_batch_size,
-            layout=config.scoring_layout,
-            mixed=True,
-            canonical=config.data == CANONICAL,
-            precision=config.precision,
-            processes=self.processes,
-        )
+        evaluation = validate(self.model, self.tasks, config, config.validation_sizes, self.processes)
         # Of equals the later ones: a validation at training sizes is often perfect long before training ends.
         if self.best is None or evaluation.score >= self.best_score:
             self.best, self.best_score, self.best_step = self._weights(), evaluation.score, self.step
             self._write_best()
-        exact = [cell.exact for cell in evaluation if not math.isnan(cell.exact)]
-        metrics = {"val/score": evaluation.score} | ({"val/exact": sum(exact) / len(exact)} if exact else {})
-        several = len({cell.size for cell in evaluation}) > 1
-        means: dict[str, list[float]] = {}
-        for cell in evaluation:
-            for name, values in cell.probes.items():
-                probe = name if len(self.tasks) == 1 else f"{cell.task}/{name}"
-                for measure in _VALIDATED & values.keys():
-                    means.setdefault(f"val/{measure}/{probe}", []).append(values[measure])
-                    if several:
-                        metrics[f"val/{measure}/{probe}/n={cell.size}"] = values[measure]
-        metrics |= {name: sum(values) / len(values) for name, values in means.items()}
-        return metrics
+        return metrics(evaluation, several_tasks=len(self.tasks) > 1) | self._take_on(evaluation)
+
+    def _take_on(self, evaluation: Evaluation) -> dict[str, float]:
+        """Unlock what the curriculum says, after a validation; what to log of it."""
+        curriculum, lesson = self.sampler.curriculum, self.sampler.lesson
+        if not curriculum.grows:
+            return {}
+        newest, measure = curriculum.newest(lesson), curriculum.config.measure
+        if measure == SAMPLES:
+            value = float((self.step - lesson.since) * self.config.batch_size * self.config.accumulate)
+        else:
+            if self.config.validation_sizes != (newest,):
+                evaluation = validate(self.model, self.tasks, self.config, (newest,), self.processes)
+            value = curriculum.value(evaluation)
+        self.sampler.lesson = curriculum.after(lesson, value, self.step)
+        return {"curriculum/size": float(newest), f"curriculum/{measure}": value}
 
     def _check_reports(self) -> None:
         """Raise for the first pending report that is not finite."""
@@ -374,6 +371,7 @@ class Trainer:
             "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "best_score": self.best_score,
             "best_step": self.best_step,
+            "lesson": tuple(self.sampler.lesson),
             "seconds": self._seconds,
             "loss": self._last_loss,
             "metrics_position": 0 if self._metrics is None else self._metrics.sync(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.canonical import CANONICAL, SPLITS
 from tasks.registry import near, option
+from trainers.curriculum import Curriculum, CurriculumConfig
 
 OPTIMIZERS = ("adam", "adamw", "radam", "rmsprop", "rmsprop_graves", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
@@ -40,6 +41,7 @@ class TrainerConfig:
     data: str = option("stream", "training set: stream (new samples), canonical (the fixed CLRS set) or FILE.npz")
     sizes: tuple[int, ...] = option((4, 7, 11, 13, 16), "training sizes; each sample draws its own")
     sizes_by: str = option("sample", "who draws a size: every sample, or the micro-batch (batch), then unpadded")
+    curriculum: CurriculumConfig = option(CurriculumConfig(), "how training sizes are drawn and unlocked")
     distributions: tuple[str, ...] = option((), "training distributions, drawn likewise; none is the task's default")
     layout: str = option("dense", "layout of training batches: dense or sparse")
     task_mix: str = option("cycle", "order of several tasks: cycle by step, or draw one each step")
@@ -116,6 +118,10 @@ class TrainerConfig:
             raise ValueError(f"trainer.label_smoothing must be from 0 to below 1, not {self.label_smoothing}")
         if not self.sizes:
             raise ValueError("trainer.sizes must hold at least one training size")
+        if self.grows and not self.val_every:
+            raise ValueError("trainer.curriculum unlocks sizes at validations, and trainer.val_every=0 has none")
+        if self.data != "stream" and self.curriculum != CurriculumConfig():
+            raise ValueError(f"trainer.data={self.data} is a set of fixed samples, which no curriculum chooses from")
         self._check_fixed()
 
     def _check_fixed(self) -> None:
@@ -136,7 +142,13 @@ class TrainerConfig:
 
     def lasting(self) -> dict[str, Any]:
         """The options that a run and its resumption must share: all that decide what is learned."""
-        return {name: value for name, value in asdict(self).items() if name not in _FREE}
+        free = _FREE - {"val_every", "val_samples"} if self.grows else _FREE
+        return {name: value for name, value in asdict(self).items() if name not in free}
+
+    @property
+    def grows(self) -> bool:
+        """Whether validations unlock training sizes."""
+        return Curriculum(self.curriculum, self.sizes).grows
 
     @property
     def scoring_data(self) -> str:
