@@ -204,7 +204,7 @@ class Grid:
     def _fill(self, found: Tensor) -> int:
         """What the padding holds, or would hold: on nodes where an answer may not be scored, the mark of that."""
         marked = self.probe is not None and self.probe.stage is Stage.OUTPUT and found.dtype in _MARKED
-        usual = -1 if marked and self.axes == 1 else 0
+        usual = -1 if marked and self.axes == 1 and not self.timed else 0
         if self.full:
             return usual
         flat = self._flat(found)

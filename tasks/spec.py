@@ -10,7 +10,7 @@ This module imports nothing but the standard library, so that `import zoo` stays
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +57,9 @@ class Probe:
             one of its own incoming edges, itself included).
         streamed: an input or output with one value per step, `[steps, batch, …]`.
         positional: an input that only names the order of the nodes; what reads nodes in order may skip it.
+        echoes: of a hint, the streamed output that it repeats: frame t + 1 is the answer of step t. A model has no
+            prediction of its own for it. It reads what it has answered itself, decided (greedy generation), or the
+            truth where teacher forcing says so, and nothing after a step at which no answer was due (-1).
     """
 
     name: str
@@ -68,6 +71,7 @@ class Probe:
     domain: str = "nodes"
     streamed: bool = False
     positional: bool = False
+    echoes: str = ""
 
     def __post_init__(self) -> None:
         if (self.type is Type.CATEGORICAL) != (self.classes > 1):
@@ -78,6 +82,8 @@ class Probe:
             raise ValueError(f"probe {self.name!r}: domain is 'nodes' or 'edges', not {self.domain!r}")
         if self.streamed and self.stage is Stage.HINT:
             raise ValueError(f"probe {self.name!r}: hints always have one value a step; streamed is for the others")
+        if self.echoes and self.stage is not Stage.HINT:
+            raise ValueError(f"probe {self.name!r}: only a hint can echo an output")
 
     @property
     def is_pointer(self) -> bool:
@@ -92,16 +98,23 @@ class Spec:
     Attributes:
         task: registry name of the task.
         probes: all probes; names are unique.
+        prefix: whether answers are sequences whose scores also tell how much is right before the first mistake.
     """
 
     task: str
     probes: tuple[Probe, ...]
+    prefix: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [probe.name for probe in self.probes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"spec of {self.task!r}: probe names must be unique, twice: {', '.join(twice)}")
+        for probe in self.probes:
+            if probe.echoes and not any(_repeats(probe, output) for output in self.outputs):
+                raise ValueError(
+                    f"spec of {self.task!r}: {probe.name} echoes {probe.echoes!r}, no streamed output of its form"
+                )
 
     def __iter__(self) -> Iterator[Probe]:
         return iter(self.probes)
@@ -152,6 +165,7 @@ class Spec:
                 "domain": p.domain,
                 "streamed": p.streamed,
                 "positional": p.positional,
+                **({"echoes": p.echoes} if p.echoes else {}),
             }
             for p in self.probes
         ]
@@ -162,3 +176,9 @@ class Spec:
         kinds: dict[str, Any] = {"stage": Stage, "location": Location, "type": Type}
         made = [{key: kinds[key](value) if key in kinds else value for key, value in p.items()} for p in probes]
         return cls(task, tuple(Probe(**values) for values in made))
+
+
+def _repeats(hint: Probe, output: Probe) -> bool:
+    """Whether a hint can echo an output."""
+    form = (hint.echoes, hint.location, hint.type, hint.classes, hint.channels)
+    return output.streamed and form == (output.name, output.location, output.type, output.classes, output.channels)

@@ -41,6 +41,7 @@ class Cell:
         graphs: how many were scored.
         score: mean over outputs of each one's score; higher is better.
         exact: share of graphs in which every output is right; NaN where all outputs are scalars.
+        prefix: mean share of an answer that is right before its first mistake; NaN where the task does not ask for it.
         probes: `score`, `accuracy`, `wrong_per_graph` and `bits_per_graph` by output, as far as its type has them;
             see `trainers.metrics.Tally.result`.
     """
@@ -51,6 +52,7 @@ class Cell:
     graphs: int
     score: float
     exact: float
+    prefix: float = field(default=math.nan, kw_only=True)
     probes: Mapping[str, Mapping[str, float]]
 
 
@@ -98,6 +100,7 @@ class Evaluation:
                 "graphs": c.graphs,
                 "score": c.score,
                 "exact": c.exact,
+                **({} if math.isnan(c.prefix) else {"prefix": c.prefix}),
                 "probes": {name: dict(values) for name, values in c.probes.items()},
             }
             for c in self.cells
@@ -105,6 +108,8 @@ class Evaluation:
 
     def metrics(self, prefix: str = "ood") -> dict[str, float]:
         """Named values: `ood/score/DISTRIBUTION/n=64`, `ood/exact/…`, and `ood/score/n=64` of the first distribution.
+
+        Where answers are sequences, `ood/prefix/…` likewise.
 
         With several tasks the task's name comes before the distribution's, and `ood/score/n=64` is the tasks' mean.
         At the size of a canonical set or of a file it is theirs.
@@ -120,9 +125,12 @@ class Evaluation:
             values[f"{prefix}/score/{where}/n={cell.size}"] = cell.score
             if not math.isnan(cell.exact):
                 values[f"{prefix}/exact/{where}/n={cell.size}"] = cell.exact
+            if not math.isnan(cell.prefix):
+                values[f"{prefix}/prefix/{where}/n={cell.size}"] = cell.prefix
             if cell.distribution == fixed.get((cell.task, cell.size), leading[cell.task]):
                 first.setdefault(("score", cell.size), []).append(cell.score)
                 first.setdefault(("exact", cell.size), []).append(cell.exact)
+                first.setdefault(("prefix", cell.size), []).append(cell.prefix)
         for (name, size), numbers in first.items():
             mean = sum(numbers) / len(numbers)
             if not math.isnan(mean):

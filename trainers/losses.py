@@ -86,6 +86,8 @@ def hint_terms(batch: Batch, topology: Topology) -> list[Term]:
     """What hints are compared with: frame t + 1 for step t, as far as each sample has one."""
     terms = []
     for probe in batch.spec.hints:
+        if probe.echoes:  # scored as the output that it repeats
+            continue
         target = batch.hints[probe.name][1:]
         alive = torch.arange(target.shape[0])[:, None] + 1 < batch.lengths
         terms.append(_term(probe, target, alive, topology))

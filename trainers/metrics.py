@@ -3,7 +3,9 @@
 Source: the CLRS benchmark's evaluation (Veličković et al., ICML 2022, section 3): F1 of masks, pooled over the whole
 split; accuracy of mask_one, classes and pointers; mean squared error of scalars. Masks and classes have their
 cross-entropy besides, in bits a graph, the cost of Graves et al. (Neural Turing Machines, 2014, section 4), and masks
-the number of wrong bits a graph, that of their re-implementations: the two are not to be compared.
+the number of wrong bits a graph, that of their re-implementations: the two are not to be compared. Where answers are
+sequences there is also the share of each that is right before its first mistake, the fine-grained accuracy of
+Grefenstette et al. (NeurIPS 2015, section 4.2), of which `exact` is the coarse one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from tasks.batch import Batch
@@ -35,19 +37,20 @@ class Tally:
     Attributes:
         spec: of the task.
         sums: float64 `[7]` by output name, in the order of `FIELDS`.
-        graphs: float64 `[2]`: how many graphs, and how many of them exactly right.
+        graphs: float64 `[3]`: how many graphs, how many of them exactly right, and the sum of their right prefixes.
     """
 
     def __init__(self, spec: Spec) -> None:
         """Start from nothing."""
         self.spec = spec
         self.sums: dict[str, Float[Tensor, " fields"]] = {p.name: _zeros(len(FIELDS)) for p in spec.outputs}
-        self.graphs = _zeros(2)
+        self.graphs = _zeros(3)
 
     def add(self, batch: Batch, prediction: Prediction) -> None:
         """Add the outputs of a batch. Nothing waits for a GPU here; reading the result does."""
         topology, values = prediction.topology, prediction.values
         wrong = torch.zeros(batch.batch_size, dtype=torch.bool, device=topology.node_mask().device)
+        prefix = _Prefix()
         for term in output_terms(batch, topology):
             nats = _nats(term, prediction.outputs[term.probe.name], topology)
             term, value = _aligned(term, values[term.probe.name])
@@ -55,7 +58,10 @@ class Tally:
             self.sums[term.probe.name] = self.sums[term.probe.name].to(sums.device) + sums
             if term.probe.type is not Type.SCALAR:
                 wrong = wrong | _wrong_graphs(term, value, topology)
-        counts = torch.stack([torch.ones_like(wrong).sum(), (~wrong).sum()]).double()
+                if self.spec.prefix:
+                    prefix.add(term, value, topology)
+        shares = prefix.shares() if self.spec.prefix else torch.zeros_like(wrong)
+        counts = torch.stack([torch.ones_like(wrong).sum(), (~wrong).sum(), shares.sum()]).double()
         self.graphs = self.graphs.to(counts.device) + counts
 
     def flat(self) -> Float[Tensor, " sums"]:
@@ -64,7 +70,7 @@ class Tally:
 
     def load_flat(self, flat: Float[Tensor, " sums"]) -> None:
         """Replace all sums by those of a vector made by `flat`."""
-        *parts, self.graphs = flat.split([len(FIELDS)] * len(self.sums) + [2])
+        *parts, self.graphs = flat.split([len(FIELDS)] * len(self.sums) + [3])
         self.sums = dict(zip(self.sums, parts, strict=True))
 
     def result(self) -> dict[str, Any]:
@@ -73,11 +79,12 @@ class Tally:
         Returns:
             `score`: mean over outputs, see `probe_score`; scalars only count where there is nothing else, and then
             with their sign turned, so that higher is better. `exact`: share of graphs in which every output but
-            scalars is right. `graphs`: how many. `probes`: by name, `score`, `accuracy`, for masks
-            `wrong_per_graph`, the mean number of wrong bits, and for masks and classes `bits_per_graph`, the mean
-            cross-entropy in bits.
+            scalars is right. `prefix`: mean over graphs of the right part of an answer before its first mistake, as a
+            share of the whole answer, where the spec asks for it, else NaN. `graphs`: how many. `probes`: by name,
+            `score`, `accuracy`, for masks `wrong_per_graph`, the mean number of wrong bits, and for masks and classes
+            `bits_per_graph`, the mean cross-entropy in bits.
         """
-        graphs, exact = self.graphs.tolist()
+        graphs, exact, prefix = self.graphs.tolist()
         probes = {}
         for probe in self.spec.outputs:
             sums = dict(zip(FIELDS, self.sums[probe.name].tolist(), strict=True))
@@ -94,6 +101,7 @@ class Tally:
         return {
             "score": sum(scores) / len(scores),
             "exact": _ratio(exact, graphs) if discrete else float("nan"),
+            "prefix": _ratio(prefix, graphs) if self.spec.prefix else float("nan"),
             "graphs": int(graphs),
             "probes": probes,
         }
@@ -168,6 +176,45 @@ def _wrong_graphs(term: Term, value: Tensor, topology: Topology) -> Tensor:
     if location is not Location.GRAPH:
         amount = topology.pool(amount, "max")
     return amount.squeeze(-1) > 0
+
+
+class _Prefix:
+    """How far the answers of a batch are right: over the steps of streamed outputs, over the nodes of others.
+
+    At every place all outputs count together; places at which nothing is due are skipped.
+    """
+
+    def __init__(self) -> None:
+        self.due: Tensor | None = None
+        self.wrong: Tensor | None = None
+
+    def add(self, term: Term, value: Shaped[Tensor, "*target"], topology: Topology) -> None:
+        """Take an output in."""
+        equal = (value > 0) == (term.target > 0) if term.probe.type is Type.MASK else value == term.target
+        due, wrong = (_places(term, entries, topology) for entries in (term.valid, term.valid & ~equal))
+        self.due = due if self.due is None else self.due | due
+        self.wrong = wrong if self.wrong is None else self.wrong | wrong
+
+    def shares(self) -> Float[Tensor, " batch"]:
+        """Length of each answer's right prefix over the answer's length; 1 where no answer is due."""
+        assert self.due is not None and self.wrong is not None
+        right = (self.due & (self.wrong.cumsum(0) == 0)).sum(0).double()
+        length = self.due.sum(0)
+        return torch.where(length > 0, right / length.clamp_min(1), 1.0)
+
+
+def _places(term: Term, entries: Bool[Tensor, "*target"], topology: Topology) -> Bool[Tensor, "places batch"]:
+    """Whether any entry of a place is true."""
+    if term.probe.channels > 1:
+        entries = entries.any(-1)
+    location = entries_of(term.probe)
+    if location is Location.GRAPH and term.timed:
+        return entries
+    if location is not Location.NODE:
+        raise ValueError(f"output {term.probe.name!r} has no order, in which a prefix could be right")
+    if not term.timed:
+        return topology.as_sequence(entries)[0].movedim(0, 1)
+    return (topology.pool(entries.movedim(0, -1).double(), "max") > 0).T
 
 
 def _square(edges: Tensor) -> bool:

@@ -92,7 +92,8 @@ class Codec(nn.Module):
                 edge_pointers=config.edge_pointers,
             )
         sizes = self._sizes(processor, config)
-        decoded = spec.outputs + (spec.hints if self.decode_hints else ())
+        own = tuple(hint for hint in spec.hints if not hint.echoes)
+        decoded = spec.outputs + (own if self.decode_hints else ())
         bound = {probe.name for probe in heads.values()}
         self.decoders = nn.ModuleDict(
             {

@@ -54,7 +54,7 @@ class Reasoner(nn.Module):
         for one in specs:
             check(one, processor, layout=None)
             given = (bind or {}).get(one.task, {})
-            heads = bound_probes(one, processor.heads, given, one.hints)
+            heads = bound_probes(one, processor.heads, given, [hint for hint in one.hints if not hint.echoes])
             asks = bound_probes(one, processor.asks, given, one.inputs)
             unknown = set(given) - set(processor.heads) - set(processor.asks)
             if unknown:

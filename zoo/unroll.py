@@ -135,7 +135,7 @@ class Unroll:
             self._decode_outputs(t, read, step, live, outputs, streams)
             for name, value in step.penalties.items():
                 penalties[name] = penalties.get(name, 0.0) + torch.where(live, value, 0.0)
-            fed = self._next_hints(t, predicted, step.decided)
+            fed = self._next_hints(t, predicted, step.decided, streams)
             hidden, state = step.hidden, step.state
             if self.keep_trace:
                 trace.append(step)
@@ -249,7 +249,13 @@ class Unroll:
             return {}
         return {p.name: self._channels(p, self.batch.hints[p.name][0]) for p in self.batch.spec.hints}
 
-    def _next_hints(self, t: int, predicted: Mapping[str, Tensor], decided: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _next_hints(
+        self,
+        t: int,
+        predicted: Mapping[str, Tensor],
+        decided: Mapping[str, Tensor],
+        streams: Mapping[str, list[Tensor]],
+    ) -> dict[str, Tensor]:
         """Channels of the hints fed in at step t + 1: decided by the processor, predicted, or true where forced."""
         if not self.task.encode_hints:
             return {}
@@ -260,21 +266,32 @@ class Unroll:
             head = self.heads.get(probe.name, "")
             if head in decided:
                 value = self._channels(probe, decided[head])
+            elif probe.echoes:
+                value = self._echo(probe, t, streams[probe.echoes][-1])
             else:
-                value = self._feedback(probe, predicted[probe.name])
+                value = self._feedback(probe, predicted[probe.name], soft=self.config.feedback == "soft")
             if forced is not None:
                 true = self._channels(probe, frames[t + 1])
                 value = torch.where(self.topology.per_entry(forced, encoded_at(probe))[..., None], true, value)
             fed[probe.name] = value
         return fed
 
-    def _feedback(self, probe: Probe, logits: Tensor) -> Tensor:
+    def _echo(self, probe: Probe, t: int, logits: Tensor) -> Tensor:
+        """The answer of step t as channels, decided whatever `feedback` says; zero where none was due."""
+        said = self._feedback(probe, logits, soft=False)
+        frames = self.batch.hints[probe.name]
+        if probe.type is Type.SCALAR or t + 1 >= frames.shape[0]:
+            return said
+        due = frames[t + 1] >= 0
+        return torch.where(due if probe.channels > 1 else due[..., None], said, 0.0)
+
+    def _feedback(self, probe: Probe, logits: Tensor, *, soft: bool) -> Tensor:
         """A predicted hint as channels."""
         return feedback(
             probe,
             logits,
             self.topology,
-            soft=self.config.feedback == "soft",
+            soft=soft,
             both_ways=self.task.both_ways,
             edge_pointers=self.task.edge_pointers,
         )
@@ -293,6 +310,8 @@ class Unroll:
             return {}
         predicted = {}
         for probe in self.batch.spec.hints:
+            if probe.echoes:
+                continue
             if probe.name in self.heads:
                 predicted[probe.name] = self._head_logits(probe, step)
             else:

@@ -1,5 +1,5 @@
 """Tasks on sequences, read in the order of the nodes."""
 
-from tasks.sequences import associative_recall, copy, duplicate, repeat_copy, reverse
+from tasks.sequences import associative_recall, copy, duplicate, repeat_copy, reverse, transduction
 
-__all__ = ["associative_recall", "copy", "duplicate", "repeat_copy", "reverse"]
+__all__ = ["associative_recall", "copy", "duplicate", "repeat_copy", "reverse", "transduction"]

@@ -17,7 +17,8 @@ from tasks.spec import Location, Stage, Type
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 
 NAMES = tasks.list_tasks()
-ONE_SIZE = ["segments_intersect"]  # four end points, whatever the size
+# Four end points, or one node that reads a stream, whatever the size.
+ONE_SIZE = ["segments_intersect", "transduction"]
 TWO_ROWS = ["kmp_matcher", "lcs_length", "naive_string_matcher"]
 CONFIGS = Path(__file__).parent.parent.parent / "configs" / "task"
 

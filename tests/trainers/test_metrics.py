@@ -21,10 +21,12 @@ from zoo.unroll import topology_of
 NODE, GRAPH = Location.NODE, Location.GRAPH
 
 
-def scores(*probes: tuple[Probe, Any, Any], sizes: tuple[int, ...], steps: tuple[int, ...] | None = None) -> dict:
+def scores(
+    *probes: tuple[Probe, Any, Any], sizes: tuple[int, ...], steps: tuple[int, ...] | None = None, prefix: bool = False
+) -> dict:
     """The result for outputs given as (probe, truth, logits)."""
     x = Probe("x", Stage.INPUT, NODE, Type.SCALAR)
-    spec = Spec("made_up", (x, *(probe for probe, *_ in probes)))
+    spec = Spec("made_up", (x, *(probe for probe, *_ in probes)), prefix=prefix)
     lengths = torch.tensor(steps or [1] * len(sizes)) + 1
     inputs = {"x": torch.zeros(len(sizes), max(sizes))}
     outputs = {probe.name: torch.as_tensor(truth) for probe, truth, _ in probes}
@@ -151,3 +153,36 @@ def test_bits_are_the_cross_entropy_of_the_scored_entries_per_graph() -> None:
     )
     assert result["probes"]["m"]["bits_per_graph"] == pytest.approx(3 / 2)  # the entry at -1 costs nothing
     assert result["probes"]["c"]["bits_per_graph"] == pytest.approx(6 / 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "share"),
+    [([1, 2, 0], 1.0), ([1, 2, 1], 2 / 3), ([1, 0, 0], 1 / 3), ([0, 2, 0], 0.0)],
+)
+def test_prefix_is_the_right_part_before_the_first_mistake(said: list[int], share: float) -> None:
+    probe = Probe("c", Stage.OUTPUT, NODE, Type.CATEGORICAL, classes=3, streamed=True)
+    truth = torch.tensor([-1, 1, 2, 0, 0], dtype=torch.int8)[:, None, None].repeat(1, 2, 1)
+    truth[3:, 1] = 0
+    # The second answer is shorter, and always right; the step before the answers does not count.
+    right = [2, 1, 2, 0, 2]
+    logits = torch.zeros(5, 2, 1, 3)
+    for t, (first, second) in enumerate(zip([2, *said, 2], right, strict=True)):
+        logits[t, 0, 0, first] = logits[t, 1, 0, second] = 1.0
+    result = scores((probe, truth, logits), sizes=(1, 1), steps=(4, 3), prefix=True)
+    assert result["prefix"] == pytest.approx((share + 1.0) / 2)
+    assert result["exact"] == (1.0 if share == 1.0 else 0.5)
+    assert math.isnan(scores((probe, truth, logits), sizes=(1, 1), steps=(4, 3))["prefix"])
+
+
+def test_prefix_takes_outputs_together_and_nodes_in_order() -> None:
+    one = Probe("a", Stage.OUTPUT, NODE, Type.MASK)
+    other = Probe("b", Stage.OUTPUT, NODE, Type.MASK, channels=2)
+    truth = torch.tensor([[-1, 1, 0, 1], [1, 1, -1, -1]], dtype=torch.int8)
+    both = truth[..., None].repeat(1, 1, 2)
+    said, bits = torch.where(truth > 0, 1.0, -1.0), torch.where(both > 0, 1.0, -1.0)
+    bits[0, 2, 1] = 1.0  # second of three places
+    result = scores((one, truth, said), (other, both, bits), sizes=(4, 2), prefix=True)
+    assert result["prefix"] == pytest.approx((1 / 3 + 1) / 2)
+    edges = Probe("e", Stage.OUTPUT, Location.EDGE, Type.MASK)
+    with pytest.raises(ValueError, match="'e' has no order"):
+        scores((edges, torch.zeros(1, 1, 1, dtype=torch.int8), [[[1.0]]]), sizes=(1,), prefix=True)
