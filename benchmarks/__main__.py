@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # Where each benchmark is; imported only when it runs.
 BENCHMARKS = {
     "sampling": ("sampling", "rows"),
+    "sequences": ("sequences", "sequences"),
     "ntm": ("memory_cells", "ntm"),
     "dnc": ("memory_cells", "dnc"),
     "mpnn": ("message_passing", "mpnn"),
