@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _LAZY = {"Batch": "tasks.batch", "Task": "tasks.task"}
-_GROUPS = ("tasks.algorithms", "tasks.sequences", "tasks.structures")
+_GROUPS = ("tasks.algorithms", "tasks.sequences", "tasks.structures", "tasks.theory")
 
 
 def __getattr__(name: str) -> Any:

@@ -154,6 +154,7 @@ class Inputs:
             Location.EDGE: [batch, row, row],
             Location.GRAPH: [batch],
         }[probe.location]
+        shape += [probe.channels] if probe.channels > 1 else []
         if probe.type is Type.SCALAR:
             return self.scalars(probe.name, shape)
         if probe.type is Type.MASK:

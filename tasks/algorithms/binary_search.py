@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks import generators
-from tasks.algorithms.array_task import ArrayTask, OrderedConfig
+from tasks.algorithms.array_task import OrderedConfig
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.keys import ascending, few_distinct
+from tasks.algorithms.search_task import KEY, RETURN, TARGET, SearchTask
 from tasks.algorithms.trace import Trace, final
-from tasks.inputs import Inputs
 from tasks.kernel import kernel
 from tasks.registry import register
 from tasks.spec import Location, Probe, Stage, Type
-from tasks.task import Draw
 
 Array = NDArray[Any]
 
@@ -33,7 +30,7 @@ class BinarySearchConfig(OrderedConfig):
     config=BinarySearchConfig,
     **CLRS,
 )
-class BinarySearch(ArrayTask):
+class BinarySearch(SearchTask):
     """Binary search: in ascending keys, the first node whose key is not below the target, or the last if all are.
 
     Every frame halves the nodes from `low` to `high` among which the answer is: it is in the lower half if the target
@@ -49,37 +46,17 @@ class BinarySearch(ArrayTask):
     among the keys; or the target is one of the keys (`present`), or all are from four values (`few_distinct`).
     """
 
-    distributions: ClassVar[tuple[str, ...]] = ("uniform", "present", "few_distinct")
-    ordered: ClassVar[bool] = True
-
     def __init__(self, config: BinarySearchConfig) -> None:
         super().__init__(config)
         self.spec = self._spec(
             "binary_search",
-            Probe("key", Stage.INPUT, Location.NODE, Type.SCALAR),
-            Probe("target", Stage.INPUT, Location.GRAPH, Type.SCALAR),
-            Probe("return", Stage.OUTPUT, Location.NODE, Type.MASK_ONE),
+            KEY,
+            TARGET,
+            RETURN,
             Probe("low", Stage.HINT, Location.NODE, Type.MASK_ONE),
             Probe("high", Stage.HINT, Location.NODE, Type.MASK_ONE),
             Probe("mid", Stage.HINT, Location.NODE, Type.MASK_ONE),
         )
-
-    def _draw(self, draw: Draw) -> tuple[dict[str, Array], Array]:
-        seed, index, sizes = draw.seed, draw.index, draw.sizes
-        keys = ascending(generators.keys(seed, index, sizes, sizes.max()), sizes)
-        target = generators.keys(seed, index, np.ones_like(sizes), 1, generators.QUERY)[:, 0]
-        present, few = (draw.kinds == self.distributions.index(name) for name in ("present", "few_distinct"))
-        member = generators.choices(seed, index, sizes, generators.MEMBER)
-        target = np.where(present, keys[np.arange(len(sizes)), member], target)
-        keys[few], target[few] = few_distinct(keys[few]), few_distinct(target[few])
-        return {"key": keys, "target": target}, sizes
-
-    def _check(self, given: Inputs, values: Mapping[str, Array], sizes: Array) -> None:
-        keys = values["key"]
-        falls = (keys[:, 1:] < keys[:, :-1]) & (np.arange(1, keys.shape[1]) < sizes[:, None])
-        if falls.any():
-            b, i = np.argwhere(falls)[0]
-            raise given.fail("key", "keys in ascending order", f"{keys[b, i]} before {keys[b, i + 1]} in sample {b}")
 
     def _trace(self, values: Mapping[str, Array], sizes: Array) -> Trace:
         most = int(sizes.max() - 1).bit_length() + 1  # frames, the nodes left being halved in each and rounded up

@@ -23,7 +23,7 @@ def as_arrays(task: str, inputs: Mapping[str, Any], *, layout: str) -> tuple[dic
     """Inputs whose A is a graph, or several, as arrays.
 
     Edges of networkx graphs weigh what their attribute `weight` says, 1 without it, and those of an undirected graph go
-    both ways; nodes are numbered in the graph's own order, and `s` names one of them.
+    both ways; nodes are numbered in the graph's own order, and `s` and `t` name one of them.
 
     Args:
         task: registry name, for messages.
@@ -34,24 +34,24 @@ def as_arrays(task: str, inputs: Mapping[str, Any], *, layout: str) -> tuple[dic
         The inputs with arrays for A and s (and `edge_index` if sparse), and the sizes of the graphs.
 
     Raises:
-        ValueError: a multigraph, a matrix that is not square, a source that is no node, as many sources as graphs
+        ValueError: a multigraph, a matrix that is not square, a source or target that is no node, as many as graphs
             missing.
     """
     graphs = list(inputs["A"]) if isinstance(inputs["A"], list | tuple) else [inputs["A"]]
     triples = [_edges(task, graph) for graph in graphs]
     sizes = np.array([n for n, *_ in triples])
     arrays = dict(inputs)
-    if "s" in inputs:
-        given = inputs["s"]
+    for name in sorted({"s", "t"} & set(inputs)):
+        given = inputs[name]
         one = len(graphs) == 1 and not isinstance(given, list | np.ndarray)
-        sources = [given] if one else list(given)
-        if len(sources) != len(graphs):
-            raise ValueError(f"{task} input 's': expected a node of each of {len(graphs)} graphs, got {len(sources)}")
-        arrays["s"] = np.array([_node(task, graph, s) for graph, s in zip(graphs, sources, strict=True)])
+        ends = [given] if one else list(given)
+        if len(ends) != len(graphs):
+            raise ValueError(f"{task} input {name!r}: expected a node of each of {len(graphs)} graphs, got {len(ends)}")
+        arrays[name] = np.array([_node(task, name, graph, s) for graph, s in zip(graphs, ends, strict=True)])
     if layout == "sparse":
         firsts = np.cumsum(sizes) - sizes
-        ends = [np.stack([u, v]) + first for (_, u, v, _), first in zip(triples, firsts, strict=True)]
-        arrays["edge_index"] = np.concatenate(ends, axis=1)
+        both = [np.stack([u, v]) + first for (_, u, v, _), first in zip(triples, firsts, strict=True)]
+        arrays["edge_index"] = np.concatenate(both, axis=1)
         arrays["A"] = np.concatenate([weights for *_, weights in triples])
         return arrays, sizes
     arrays["A"] = np.zeros((len(graphs), sizes.max(initial=0), sizes.max(initial=0)))
@@ -92,11 +92,11 @@ def _edges(task: str, graph: Any) -> tuple[int, Array, Array, Array]:
     return len(number), np.array(senders, np.int64), np.array(receivers, np.int64), np.array(weights)
 
 
-def _node(task: str, graph: Any, node: Any) -> int:
-    """A source's number: its place in a networkx graph, itself in a matrix."""
+def _node(task: str, name: str, graph: Any, node: Any) -> int:
+    """A node's number: its place in a networkx graph, itself in a matrix."""
     if _is_matrix(graph):
         return int(node)
     nodes = list(graph)
     if node not in nodes:
-        raise ValueError(f"{task} input 's': expected a node of the graph, got {node!r}")
+        raise ValueError(f"{task} input {name!r}: expected a node of the graph, got {node!r}")
     return nodes.index(node)

@@ -138,13 +138,12 @@ class GraphTask(Task):
 
     def _draw(self, draw: Draw, layout: str) -> tuple[Graphs, Array]:
         """Random graphs and positions."""
-        families = draw.kinds - len(generators.GRAPH_KINDS)
-        made, spans = graph_families.pairs(draw.seed, draw.index, draw.sizes, families)
+        kinds, made, spans = self._edges(draw)
         rows, neighbours, values, source = generators.graphs(
             draw.seed,
             draw.index,
             draw.sizes,
-            draw.kinds,
+            kinds,
             made,
             spans,
             self.weighted,
@@ -157,6 +156,11 @@ class GraphTask(Task):
         starts, width = placement(graphs, layout)
         random_pos = self.config.random_pos
         return graphs, generators.positions(draw.seed, draw.index, draw.sizes, starts, width, random_pos)
+
+    def _edges(self, draw: Draw) -> tuple[Array, Array, Array]:
+        """Kinds of the graphs, as `generators.graphs` knows them, and the edges of those that it does not make."""
+        families = draw.kinds - len(generators.GRAPH_KINDS)
+        return draw.kinds, *graph_families.pairs(draw.seed, draw.index, draw.sizes, families)
 
     def _arrays(self, inputs: Mapping[str, Any], sizes: Any, layout: str | None) -> tuple[Mapping[str, Any], Any]:
         if are_graphs(inputs.get("A")):
@@ -282,7 +286,9 @@ class GraphTask(Task):
                 value = values[probe.name]
                 time = int(stage is Stage.HINT or probe.streamed)
                 if probe.location is Location.NODE and probe.type is not Type.MASK_ONE:
-                    value = value.reshape(*value.shape[:time], *((batch, -1) if edges is None else (-1,)))
+                    nodes = (batch, width // batch) if edges is None else (width,)
+                    channels = (probe.channels,) if probe.channels > 1 else ()
+                    value = value.reshape(*value.shape[:time], *nodes, *channels)
                 elif probe.location is Location.EDGE and value.ndim == time + 1:
                     value = in_layout(graphs, value, width // batch if edges is None else None)
                 found[probe.name] = value

@@ -39,7 +39,9 @@ def check_worked_example(task: Task) -> Batch:
         fields = {name: words for name, words in fields.items() if name in batch.hints}
         assert fields.keys() == batch.hints.keys(), line
         for name, words in fields.items():
-            assert numbers(words) == pytest.approx(batch.hints[name][t, 0].reshape(-1).tolist(), abs=5e-4), line
+            assert numbers(words) == pytest.approx(batch.hints[name][t, 0].double().reshape(-1).tolist(), abs=5e-4), (
+                line
+            )
     outputs = dict(re.findall(r"output (\w+) ([\d ]*\d)", "\n".join(lines)))
     assert outputs.keys() == batch.outputs.keys()
     for name, words in outputs.items():
