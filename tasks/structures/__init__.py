@@ -1,5 +1,21 @@
 """Data structures: operations stream in, one a step."""
 
-from tasks.structures import disjoint_set, link_cut_tree
+from tasks.structures import (
+    binary_search_tree,
+    deque,
+    disjoint_set,
+    link_cut_tree,
+    priority_queue,
+    queue,
+    stack,
+)
 
-__all__ = ["disjoint_set", "link_cut_tree"]
+__all__ = [
+    "binary_search_tree",
+    "deque",
+    "disjoint_set",
+    "link_cut_tree",
+    "priority_queue",
+    "queue",
+    "stack",
+]
