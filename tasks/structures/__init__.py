@@ -5,8 +5,10 @@ from tasks.structures import (
     deque,
     disjoint_set,
     link_cut_tree,
+    persistent_range_minimum,
     priority_queue,
     queue,
+    range_minimum,
     stack,
 )
 
@@ -15,7 +17,9 @@ __all__ = [
     "deque",
     "disjoint_set",
     "link_cut_tree",
+    "persistent_range_minimum",
     "priority_queue",
     "queue",
+    "range_minimum",
     "stack",
 ]
