@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from tasks.registry import register
 from tasks.sequences.sequence_task import inside
-from tasks.sequences.symbol_task import BIBTEX, SymbolConfig, SymbolTask
+from tasks.sequences.symbol_task import SHUFFLE_EXCHANGE_PAPER, SymbolConfig, SymbolTask, taken
 
 Array = NDArray[Any]
 
 
-@register("duplicate", config=SymbolConfig, paper="Freivalds et al., NeurIPS 2019", year=2019, bibtex=BIBTEX)
+@register("duplicate", config=SymbolConfig, **SHUFFLE_EXCHANGE_PAPER)
 class Duplicate(SymbolTask):
     """Duplicate: write the symbols of the first half twice, over all nodes.
 
@@ -35,6 +35,6 @@ class Duplicate(SymbolTask):
     def _given(self, size: Array) -> Array:
         return size // 2
 
-    def _source(self, size: Array, nodes: int) -> Array:
-        half = self._given(size)
-        return np.where(inside(2 * half, nodes), np.arange(nodes) % half[:, None], -1)
+    def _answer(self, symbols: Array, size: Array) -> Array:
+        half, nodes = self._given(size), symbols.shape[1]
+        return taken(symbols, np.where(inside(2 * half, nodes), np.arange(nodes) % half[:, None], -1))

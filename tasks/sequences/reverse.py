@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from tasks.registry import register
 from tasks.sequences.sequence_task import inside
-from tasks.sequences.symbol_task import BIBTEX, SymbolConfig, SymbolTask
+from tasks.sequences.symbol_task import SHUFFLE_EXCHANGE_PAPER, SymbolConfig, SymbolTask, taken
 
 Array = NDArray[Any]
 
 
-@register("reverse", config=SymbolConfig, paper="Freivalds et al., NeurIPS 2019", year=2019, bibtex=BIBTEX)
+@register("reverse", config=SymbolConfig, **SHUFFLE_EXCHANGE_PAPER)
 class Reverse(SymbolTask):
     """Reverse: write symbols in the opposite order.
 
@@ -31,8 +31,6 @@ class Reverse(SymbolTask):
         super().__init__(config)
         self.spec = self._make_spec("reverse")
 
-    def _given(self, size: Array) -> Array:
-        return size
-
-    def _source(self, size: Array, nodes: int) -> Array:
-        return np.where(inside(size, nodes), size[:, None] - 1 - np.arange(nodes), -1)
+    def _answer(self, symbols: Array, size: Array) -> Array:
+        nodes = symbols.shape[1]
+        return taken(symbols, np.where(inside(size, nodes), size[:, None] - 1 - np.arange(nodes), -1))

@@ -23,13 +23,17 @@ from tasks.task import Draw
 
 Array = NDArray[Any]
 
-BIBTEX = """
+SHUFFLE_EXCHANGE_PAPER: dict[str, Any] = dict(
+    paper="Freivalds et al., NeurIPS 2019",
+    year=2019,
+    bibtex="""
 @inproceedings{freivalds2019neural,
   title     = {Neural Shuffle-Exchange Networks -- Sequence Processing in {O}(n log n) Time},
   author    = {Freivalds, K{\\=a}rlis and Ozoli{\\c{n}}{\\v{s}}, Em{\\={\\i}}ls and {\\v{S}}ostaks, Agris},
   booktitle = {Advances in Neural Information Processing Systems},
   year      = {2019}
-}"""
+}""",
+)
 MOST_SYMBOLS = 126
 """Classes are kept in single signed bytes."""
 
@@ -65,13 +69,13 @@ class SymbolTask(SequenceTask):
             Probe(self.answer, Stage.OUTPUT, Location.NODE, Type.CATEGORICAL, classes=classes),
         )
 
-    @abstractmethod
     def _given(self, size: Array) -> Array:
         """How many symbols, from the first node on, are given to samples of some sizes."""
+        return size
 
     @abstractmethod
-    def _source(self, size: Array, nodes: int) -> Array:
-        """The node whose symbol is each node's answer, int64 `[batch, nodes]`; -1 where no answer is due."""
+    def _answer(self, symbols: Array, size: Array) -> Array:
+        """The answer, int8 `[batch, nodes]`; -1 where none is due."""
 
     def _sample(self, draw: Draw, layout: str) -> Batch:
         pos = self._draw_positions(draw, draw.sizes)
@@ -97,7 +101,12 @@ class SymbolTask(SequenceTask):
 
     def _batch(self, symbols: Array, size: Array, pos: Array, index: Array) -> Batch:
         """Answer, and gather everything."""
-        source = self._source(size, symbols.shape[1])
-        answer = np.take_along_axis(symbols, source.clip(0), axis=1)
-        answer[source < 0] = -1
+        answer = self._answer(symbols, size)
         return self._gather({"symbols": symbols}, {self.answer: answer}, lengths=size, pos=pos, index=index)
+
+
+def taken(symbols: Array, source: Array) -> Array:
+    """The symbols of some nodes, int8 `[batch, nodes]`; -1 where the node asked for is -1."""
+    answer = np.take_along_axis(symbols, source.clip(0), axis=1)
+    answer[source < 0] = -1
+    return answer

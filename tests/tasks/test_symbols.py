@@ -1,4 +1,4 @@
-"""Reverse and duplicate against lists of Python, and what they refuse."""
+"""Reverse, duplicate and integer sort against lists of Python, and what they refuse."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 import tasks
+from tests.tasks.drawings import check_drawing, drawings
 
 ORACLES: dict[str, tuple[str, Callable[[list[int]], list[int]]]] = {
     "reverse": ("reversed", lambda x: x[::-1]),
+    "integer_sort": ("sorted", sorted),
     "duplicate": ("duplicated", lambda x: x[: len(x) // 2] * 2 + [-1] * (len(x) % 2)),
 }
 
@@ -23,7 +25,7 @@ def test_answers_are_those_of_lists(name: str) -> None:
     assert set(batch.sizes.tolist()) == {2, 3, 8, 13}
     for b, n in enumerate(batch.sizes.tolist()):
         given = batch.inputs["symbols"][b].tolist()
-        told = n if name == "reverse" else n // 2
+        told = n // 2 if name == "duplicate" else n
         assert all(1 <= symbol <= 11 for symbol in given[:told])
         assert not any(given[told:])
         assert batch.outputs[answer][b, :n].tolist() == oracle(given[:n])
@@ -35,6 +37,8 @@ def test_worked_examples_of_the_docstrings() -> None:
     assert reversed_.tolist() == [[1, 8, 3, 11, 3]]
     duplicated = tasks.create("duplicate").execute({"symbols": [[3, 11, 8, 0, 0, 0, 0]]}).outputs["duplicated"]
     assert duplicated.tolist() == [[3, 11, 8, 3, 11, 8, -1]]
+    task = tasks.create("integer_sort")
+    check_drawing(task, drawings(task)[0])
 
 
 @pytest.mark.parametrize("name", ORACLES)
