@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _LAZY = {"Batch": "tasks.batch", "Task": "tasks.task"}
-_GROUPS = ("tasks.algorithms", "tasks.sequences", "tasks.structures", "tasks.theory")
+_GROUPS = ("tasks.algorithms", "tasks.questions", "tasks.sequences", "tasks.structures", "tasks.theory")
 
 
 def __getattr__(name: str) -> Any:
@@ -60,10 +60,11 @@ def create(name: str, **options: Any) -> Task:
     return task
 
 
-def list_tasks(pattern: str = "*") -> list[str]:
-    """Registered names matching a shell-style pattern, sorted."""
+def list_tasks(pattern: str = "*", *, ready: bool = False) -> list[str]:
+    """Registered names matching a shell-style pattern, sorted; if `ready`, only those that need no option."""
     _load()
-    return registry.names(pattern)
+    names = registry.names(pattern)
+    return [name for name in names if registry.entry(name).ready] if ready else names
 
 
 def describe(name: str) -> Entry:

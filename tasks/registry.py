@@ -61,6 +61,11 @@ class Entry:
         """First line of the class's docstring."""
         return (self.cls.__doc__ or "").strip().split("\n")[0]
 
+    @property
+    def ready(self) -> bool:
+        """Whether every option has a default."""
+        return all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(self.config))
+
 
 class Registry(Generic[Class]):
     """A table from names to classes and their configs."""

@@ -71,8 +71,12 @@ class Task(ABC):
         """Registry name."""
         return self.spec.task
 
-    def for_scoring(self) -> Task:
-        """The same task without what only training randomises, node positions, as the literature scores it."""
+    def for_scoring(self, split: str = "test") -> Task:
+        """The same task as the literature scores it, without what only training randomises, node positions.
+
+        Args:
+            split: `"test"` or `"val"`; the samples of a task that reads files follow from it.
+        """
         if getattr(self.config, "random_pos", False):
             return type(self)(replace(self.config, random_pos=False))
         return self

@@ -161,7 +161,7 @@ def _pointer_probes() -> list[str]:
     """Outputs of any task that point from node to node: what pictures of pointers are named for."""
     import tasks
 
-    specs = [tasks.create(name).spec for name in tasks.list_tasks()]
+    specs = [tasks.create(name).spec for name in tasks.list_tasks(ready=True)]
     return sorted({probe.name for one in specs for probe in one.outputs if probe.is_pointer})
 
 

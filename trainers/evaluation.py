@@ -186,7 +186,7 @@ def evaluate(
     if canonical and data:
         raise ValueError("score a canonical set or a file in one evaluation, not both")
     processes = processes or Processes()
-    tasks = [one.for_scoring() for one in ([task] if isinstance(task, Task) else task)]
+    tasks = [one.for_scoring(split) for one in ([task] if isinstance(task, Task) else task)]
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     stream = stream_seed(seed, split)
     tallies = []

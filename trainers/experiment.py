@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,13 +167,15 @@ def weights_file(folder: Path) -> Path:
 
 
 def score_rows(name: str, evaluation: Evaluation) -> list[Row]:
-    """Lines of the table of scores: score, share of whole samples exact and wrong bits of masks, by distribution."""
+    """Lines of the table of scores: score, shares of samples exact and right up to a mistake, wrong bits of masks."""
     several = len({cell.task for cell in evaluation}) > 1
     rows: dict[tuple[str, str], dict[int, str]] = {}
     for cell in evaluation:
         where = f"{cell.task} {cell.distribution}" if several else cell.distribution
         rows.setdefault((where, "score"), {})[cell.size] = number(cell.score)
         rows.setdefault((where, "exact"), {})[cell.size] = number(cell.exact)
+        if not math.isnan(cell.prefix):
+            rows.setdefault((where, "prefix"), {})[cell.size] = number(cell.prefix)
         wrong = [values["wrong_per_graph"] for values in cell.probes.values() if "wrong_per_graph" in values]
         if len(wrong) == len(cell.probes):
             rows.setdefault((where, "wrong bits"), {})[cell.size] = f"{sum(wrong):.2f}"

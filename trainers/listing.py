@@ -57,7 +57,7 @@ def matrix() -> str:
     import zoo
 
     processors = {name: zoo.create(name, hidden_size=8) for name in zoo.list_processors()}
-    made = {name: tasks.create(name) for name in tasks.list_tasks()}
+    made = {name: tasks.create(name) for name in tasks.list_tasks(ready=True)}
     cells: dict[tuple[str, str], str] = {}
     notes: dict[str, list[str]] = {"refused": [], "predicted by the processor itself": []}
     for processor_name, processor in processors.items():

@@ -285,22 +285,24 @@ def _write(figure: Figure, path: Path) -> Path:
 
 
 def _blocks(one: OneSample) -> Figure:
-    """Inputs and outputs of a task without hints, nodes from left to right."""
+    """Inputs and outputs of a task without hints, nodes from left to right, or the steps of a single node."""
     spec = one.spec
     shown = [p for p in (*spec.inputs, *spec.outputs) if not p.positional and p.location is Location.NODE]
     rows = [p.channels for p in shown]
-    figure = new_figure(max(WIDTH, min(0.16 * one.nodes, 14)), 0.9 + sum(0.55 + 0.16 * count for count in rows))
+    places = max(one.values(p).size // p.channels for p in shown)
+    figure = new_figure(max(WIDTH, min(0.16 * places, 14)), 0.9 + sum(0.55 + 0.16 * count for count in rows))
     grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=[0.55 + 0.16 * c for c in rows])
     for ax, probe in zip(grid[:, 0], shown, strict=True):
         _draw_block(ax, one, probe)
-    grid[-1, 0].set_xlabel("node", fontsize=SMALL)
-    figure.suptitle(f"{spec.task}, {one.nodes} nodes", fontsize=10)
+    stream = one.nodes == 1 and any(p.streamed for p in shown)
+    grid[-1, 0].set_xlabel("step" if stream else "node", fontsize=SMALL)
+    figure.suptitle(f"{spec.task}, {places} {'steps' if stream else 'nodes'}", fontsize=10)
     return figure
 
 
 def _draw_block(ax: Axes, one: OneSample, probe: Probe) -> None:
     """A probe of nodes as an image, blank where none is due; symbols and numbers are written out."""
-    value = one.values(probe).reshape(one.nodes, probe.channels).astype(float)
+    value = one.values(probe).reshape(-1, probe.channels).astype(float)
     scored = np.where(value < 0, np.nan, value) if probe.type is not Type.SCALAR else value
     high = 1.0 if probe.type is Type.MASK else max(float(np.nanmax(scored, initial=0.0)), 1.0)
     blank = bool(np.isnan(scored).any())
@@ -308,7 +310,7 @@ def _draw_block(ax: Axes, one: OneSample, probe: Probe) -> None:
     draw_blocks(ax, [Block("", scored)], title=title, low=0.0, high=high * (1 if probe.type is Type.MASK else 2))
     if probe.channels == 1:
         ax.set_yticks([])
-        if probe.type is not Type.MASK and one.nodes <= 64:
+        if probe.type is not Type.MASK and len(value) <= 64:
             _written(ax, probe, value)
 
 

@@ -53,7 +53,7 @@ def show(task: Task, batch: Batch, console: Console) -> None:
     _show_values(page, one, [(p, one.values(p)) for p in one.spec.outputs if not p.streamed])
     streamed = [p.name for p in one.spec.outputs if p.streamed]
     if streamed:
-        page.line(f"{_INDENT}{', '.join(streamed)}: one a step, above")
+        page.wrapped(f"{', '.join(streamed)}: one a step, above", first=_INDENT)
 
 
 @dataclass(frozen=True)

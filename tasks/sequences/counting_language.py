@@ -86,7 +86,7 @@ class CountingLanguage(SequenceTask):
             Probe("next", Stage.OUTPUT, Location.NODE, Type.CATEGORICAL, classes=letters),
         )
 
-    def for_scoring(self) -> Task:
+    def for_scoring(self, split: str = "test") -> Task:
         """The same task on evenly spaced positions that asks only for what can be known."""
         return type(self)(replace(self.config, random_pos=False, all_letters=False))
 

@@ -16,7 +16,7 @@ from tasks.algorithms.array_task import OrderedConfig
 from tasks.spec import Location, Stage, Type
 from tests.tasks.samples import alone, assert_same, sizes_of, values
 
-NAMES = tasks.list_tasks()
+NAMES = tasks.list_tasks(ready=True)
 # Four end points, or one node that reads a stream, whatever the size.
 ONE_SIZE = ["graph_inference", "graph_shortest_path", "graph_traversal", "segments_intersect", "transduction"]
 ONE_SAMPLE = ["counting_language"]  # a size has one word, of all but one of the languages

@@ -13,6 +13,7 @@ from tasks.batch import Batch
 from trainers import evaluation
 from trainers.data import stream_seed
 from trainers.evaluation import Cell, Evaluation, evaluate, samples_at_once
+from trainers.experiment import score_rows
 from zoo import Reasoner, ReasonerConfig
 
 
@@ -144,3 +145,18 @@ def test_random_state_is_left_alone() -> None:
     before = torch.get_rng_state()
     evaluate(model, task, sizes=(4,), samples=2)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_right_prefixes_are_told_where_answers_are_sequences() -> None:
+    task = tasks.create("transduction", symbols=3)
+    model = Reasoner(task.spec, zoo.create("lstm", hidden_size=8))
+    found = evaluate(model, task, sizes=(2,), samples=4)
+    cell = found.cell(size=2)
+    assert 0 <= cell.exact <= cell.prefix <= 1
+    assert found.metrics()["ood/prefix/uniform/n=2"] == found.metrics()["ood/prefix/n=2"] == cell.prefix
+    assert found.as_dict()[0]["prefix"] == cell.prefix
+    assert {row.measure for row in score_rows("lstm", found)} == {"score", "exact", "prefix"}
+    whole_graphs, network = bfs()
+    other = evaluate(network, whole_graphs, sizes=(4,), samples=2)
+    assert "prefix" not in other.as_dict()[0] and not any("prefix" in name for name in other.metrics())
+    assert {row.measure for row in score_rows("mpnn", other)} == {"score", "exact"}

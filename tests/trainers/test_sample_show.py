@@ -30,7 +30,7 @@ def sampled(name: str, size: int, **how: object) -> tuple[Task, Batch]:
     return task, task.sample(batch_size=1, size=max(size, task.min_size), **how)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", tasks.list_tasks())
+@pytest.mark.parametrize("name", tasks.list_tasks(ready=True))
 @pytest.mark.parametrize("size", [1, 7])
 def test_every_task_is_shown_in_lines_that_fit(name: str, size: int) -> None:
     task, batch = sampled(name, size)
@@ -102,7 +102,7 @@ def test_bits_are_a_block_of_marks() -> None:
 
 def edge_hints() -> list[tuple[str, str]]:
     found = []
-    for name in tasks.list_tasks():
+    for name in tasks.list_tasks(ready=True):
         for probe in tasks.create(name).spec.hints:
             if probe.location is Location.EDGE and probe.type in (Type.SCALAR, Type.POINTER):
                 found.append((name, probe.name))
