@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,8 @@ class BigramFlip(SequenceTask):
     Classes of `symbols` are 0 for blanks, the symbols from 1, start and separator; those of `flipped` 0 for the end and
     the symbols, source and target having a vocabulary each, as in the paper. Its sequences have 8 to 64 symbols in
     training and 65 to 128 in testing, even numbers of them: sizes 4 to 32 and 33 to 64. It generates, each symbol being
-    read when the next is written, which is the task `transduction`; here nothing is fed back.
+    read when the next is written, which is the task `transduction`; here nothing is fed back. Its coarse accuracy is
+    `exact`, its fine one `prefix`.
     """
 
     config: BigramFlipConfig
@@ -58,11 +59,12 @@ class BigramFlip(SequenceTask):
     def __init__(self, config: BigramFlipConfig) -> None:
         super().__init__(config)
         self.start, self.separator = config.symbols + 1, config.symbols + 2
-        self.spec = self._with_positions(
+        spec = self._with_positions(
             "bigram_flip",
             Probe("symbols", Stage.INPUT, Location.NODE, Type.CATEGORICAL, classes=config.symbols + 3),
             Probe("flipped", Stage.OUTPUT, Location.NODE, Type.CATEGORICAL, classes=config.symbols + 1),
         )
+        self.spec = replace(spec, prefix=True)
 
     def _sample(self, draw: Draw, layout: str) -> Batch:
         pos = self._draw_positions(draw, 4 * draw.sizes + 2)
