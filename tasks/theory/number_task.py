@@ -86,10 +86,10 @@ class NumberTask(GraphTask):
         target = given.node("t", known, nodes) if self.target else graphs.source
         rows = np.zeros((width, self.features), np.float32)
         if self.features:
-            shape = (len(known), width // len(known)) if layout == "dense" else (width,)
-            value = given.scalars("feature", (*shape, self.features) if self.features > 1 else shape)
+            shape = [len(known), nodes] if layout == "dense" else [width]
+            value = given.scalars("feature", [*shape, self.features] if self.features > 1 else shape)
             if layout == "dense":
-                given.empty_padding("feature", value, np.arange(shape[1]) < known[:, None])
+                given.empty_padding("feature", value, np.arange(nodes) < known[:, None])
             rows = value.reshape(width, self.features).astype(np.float32)
         self._check_target(given, graphs, target)
         return self._gathered(graphs, pos, np.arange(len(known)), layout, target, rows)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.algorithms.array_task import ArrayTask
 from tasks.algorithms.trace import Trace
 from tasks.inputs import Inputs
-from tasks.spec import Probe, Spec, Stage
+from tasks.spec import Probe, Spec
 from tasks.task import Draw
 
 Array = NDArray[Any]
@@ -44,8 +44,6 @@ class SetTask(ArrayTask):
 def require_whole(given: Inputs, values: Mapping[str, Array], probe: Probe, low: int, high: int) -> None:
     """Refuse anything but whole numbers from `low` to `high` in an input."""
     value = values[probe.name]
-    if probe.stage is not Stage.INPUT:
-        raise AssertionError(f"{probe.name} is no input")
     wrong = (value != np.round(value)) | (value < low) | (value > high)
     if wrong.any():
         raise given.fail(probe.name, f"whole numbers from {low} to {high}", f"{value[wrong][0]:g}")
