@@ -63,6 +63,11 @@ class Batch:
         return int(self.steps.max())
 
     @property
+    def recorded(self) -> bool:
+        """Whether hints have all their frames."""
+        return all(frames.shape[0] == int(self.lengths.max()) for frames in self.hints.values())
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all values."""
         values = [*self.inputs.values(), *self.hints.values(), *self.outputs.values(), self.lengths, self.sizes]

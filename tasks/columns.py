@@ -105,7 +105,8 @@ class Grid:
         """Frames and nodes of each sample, on the device of lengths and sizes."""
         if self.sparse or self.probe is None:
             return torch.full_like(lengths[:1], self.rows[1]), torch.ones_like(sizes[:1])
-        frames = lengths if self.probe.stage is Stage.HINT else (lengths - 1).clamp_min(1)
+        hint = self.probe.stage is Stage.HINT
+        frames = lengths.clamp_max(self.rows[1]) if hint else (lengths - 1).clamp_min(1)  # not all may be recorded
         return frames if self.timed else torch.ones_like(lengths), sizes
 
     def count(self, lengths: Tensor, sizes: Tensor) -> Int[Tensor, " samples"]:

@@ -80,7 +80,7 @@ def write(
 
     Raises:
         FileExistsError: there is such a file already.
-        ValueError: another suffix, no samples, samples of another spec or in the sparse layout.
+        ValueError: another suffix, no samples, samples of another spec, in the sparse layout or without their hints.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -96,6 +96,8 @@ def write(
             raise ValueError(f"{path}: samples of {batch.spec.task} with another spec than that of {task.name}")
         if batch.edge_index is not None:
             raise ValueError(f"{path}: samples are written in the dense layout: make them with layout='dense'")
+        if not batch.recorded:
+            raise ValueError(f"{path}: samples are written with all hints: make them with hints='full'")
         chunks.append(pack(batch))
     if not chunks:
         raise ValueError(f"{path}: no samples to write")

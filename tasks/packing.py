@@ -127,7 +127,9 @@ class Packed:
         for name, counts in self.sections():
             firsts, counts = (counts.cumsum(0) - counts)[chosen], counts[chosen]
             taken[name] = parts[name].index_select(0, bits.ranges(firsts, counts, int(counts.sum())))
-        return assemble(self.spec, self.columns, taken, self.lengths[chosen], self.sizes[chosen], self.index[chosen])
+        hints = {self.shapes[_name(probe)][0] for probe in self.spec.hints if _name(probe) in self.shapes}
+        about = self.lengths[chosen], self.sizes[chosen], self.index[chosen]
+        return assemble(self.spec, self.columns, taken, *about, frames=max(hints, default=1))
 
     def sections(self) -> Iterator[tuple[str, Int[Tensor, " samples"]]]:
         """Every part's name, and how many of its elements each sample has."""
@@ -175,11 +177,20 @@ def assemble(
     lengths: Int[Tensor, " batch"],
     sizes: Int[Tensor, " batch"],
     index: Int[Tensor, " batch"],
+    *,
+    frames: int | None = None,
 ) -> Packed:
-    """Samples of the dense layout from their parts; padded, once unpacked, to the longest and the largest of them."""
+    """Samples of the dense layout from their parts; padded, once unpacked, to the longest and the largest of them.
+
+    Hints have at most so many `frames`, where they were not all recorded.
+    """
     probes = {_name(probe): probe for probe in spec}
-    extent = (len(lengths), int(lengths.max()), int(sizes.max()))
-    shapes = {name: dense_shape(probes[name], *extent) for name in columns}
+    longest, nodes = int(lengths.max()), int(sizes.max())
+    shapes = {}
+    for name in columns:
+        probe = probes[name]
+        recorded = min(longest, frames or longest) if probe.stage is Stage.HINT else longest
+        shapes[name] = dense_shape(probe, len(lengths), recorded, nodes)
     return _in_one(spec, columns, shapes, parts, lengths, sizes, index)
 
 

@@ -83,6 +83,8 @@ def sample(
     check_distributions(task, distribution or (), "--distribution")
     if show or draw:
         batch = task.sample(seed=seed, batch_size=1, size=sizes, index=index, distribution=distribution)
+        if not batch.recorded:
+            raise UsageError(f"only the first frame of {name} is recorded at this size", "add hints=full")
         if show:
             from trainers.display import console
             from trainers.sample_show import show as show_sample

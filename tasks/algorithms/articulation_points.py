@@ -82,15 +82,27 @@ class ArticulationPoints(GraphTask):
         search = depth_first(graphs, starts, width, look_back=True)
         points = low_points(search)
         is_cut = _cuts(search, points)
-        u, push, left = search.place(search.u), search.events(PUSH), search.events(LEAVE)
-        cut, counts = is_cut[u[left]].astype(np.int8), seconds(points.children[push])
-        hints = {
-            "is_cut_h": search.held(np.zeros(width, np.int8), left, u[left], cut).view(np.bool_),
-            "low": low_hint(search, points),
-            "child_cnt": search.held(np.zeros(width, np.float32), push, u[push], counts),
-            "pi_h": search.parent_hint(),
-        }
-        return Trace(search.lengths, hints | search.stack_hints() | search.time_hints(), {"is_cut": is_cut})
+        return Trace(search.lengths, _hints(search, points, is_cut), {"is_cut": is_cut})
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        search = depth_first(graphs, starts, width, look_back=True)
+        is_cut = _cuts(search, low_points(search))
+        begun = search.beginning()
+        return Trace(search.lengths, _hints(begun, low_points(begun), np.zeros_like(is_cut)), {"is_cut": is_cut})
+
+
+def _hints(search: Search, points: LowPoints, is_cut: Array) -> dict[str, Array]:
+    """Every hint."""
+    width = search.width
+    u, push, left = search.place(search.u), search.events(PUSH), search.events(LEAVE)
+    cut, counts = is_cut[u[left]].astype(np.int8), seconds(points.children[push])
+    hints = {
+        "is_cut_h": search.held(np.zeros(width, np.int8), left, u[left], cut).view(np.bool_),
+        "low": low_hint(search, points),
+        "child_cnt": search.held(np.zeros(width, np.float32), push, u[push], counts),
+        "pi_h": search.parent_hint(),
+    }
+    return hints | search.stack_hints() | search.time_hints()
 
 
 def _cuts(search: Search, points: LowPoints) -> Array:

@@ -56,7 +56,14 @@ class BellmanFord(GraphTask):
         )
 
     def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
-        lengths, pointers, distances, reached, output = _relax(*graphs, starts, width)
+        return self._relaxed(graphs, starts, width, whole=True)
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        return self._relaxed(graphs, starts, width, whole=False)
+
+    def _relaxed(self, graphs: Graphs, starts: Array, width: int, *, whole: bool) -> Trace:
+        """The trace, whole or its first frame."""
+        lengths, pointers, distances, reached, output = _relax(*graphs, starts, width, whole)
         if lengths.min() == 0:
             raise ValueError(
                 f"bellman_ford input 'A': expected no cycle of negative weight that the source reaches, "
@@ -77,51 +84,75 @@ def _longer(frames):
 
 
 @kernel
-def _relax_once(first, n, row_starts, neighbours, values, distance, pointer, reached):
-    """One step over all edges of one graph, in the order of (sender, receiver); whether any distance changed."""
-    before = distance.copy()
-    reached_before = reached.copy()
-    for u in range(n):
-        if reached_before[u]:
-            for k in range(row_starts[first + u], row_starts[first + u + 1]):
-                if values[k] != 0:
-                    v = neighbours[k]
-                    candidate = before[u] + values[k]
-                    if not reached[v] or candidate < distance[v]:
-                        distance[v] = candidate
-                        pointer[v] = u
-                    reached[v] = True
-    for v in range(n):
-        if distance[v] != before[v]:
-            return True
-    return False
+def _relax_once(first, t, row_starts, neighbours, values, last, distance, pointer, stamp):
+    """Step t, over the edges out of the nodes that step t - 1 changed; no others can improve anything.
+
+    Args:
+        last: those nodes.
+        stamp: the step that last changed each node, -1 for those not reached.
+
+    Returns:
+        The nodes changed now, and whether any distance is another one.
+    """
+    before = distance[last]
+    changed = np.empty(16, np.int64)
+    earlier = np.empty(16)
+    count = 0
+    for i in range(len(last)):
+        u = last[i]
+        for k in range(row_starts[first + u], row_starts[first + u + 1]):
+            if values[k] == 0:
+                continue
+            v = neighbours[k]
+            through_u = before[i] + values[k]
+            if stamp[v] < 0 or through_u < distance[v]:
+                if stamp[v] != t:
+                    if count == len(changed):
+                        changed = np.concatenate((changed, np.empty(count, np.int64)))
+                        earlier = np.concatenate((earlier, np.empty(count)))
+                    changed[count] = v
+                    earlier[count] = distance[v]
+                    count += 1
+                stamp[v] = t
+                distance[v] = through_u
+                pointer[v] = u
+            elif stamp[v] == t and through_u == distance[v] and u < pointer[v]:
+                pointer[v] = u  # of equal distances found in one step the lowest-numbered sender counts
+    moved = False
+    for i in range(count):
+        if distance[changed[i]] != earlier[i]:
+            moved = True
+    return changed[:count], moved
 
 
 @kernel
-def _relax(sizes, offsets, row_starts, neighbours, values, source, starts, width):
-    """Lengths `[B]` (0 where a negative cycle was met), hint frames `[T + 1, width]` and output `[width]`."""
+def _relax(sizes, offsets, row_starts, neighbours, values, source, starts, width, whole):
+    """Lengths `[B]` (0 where a negative cycle was met), hint frames `[T + 1, width]` or the first, output `[width]`."""
     lengths = np.zeros(len(sizes), np.int64)
-    pointers = np.zeros((8, width), np.int32)
-    distances = np.zeros((8, width), np.float32)
-    masks = np.zeros((8, width), np.bool_)
+    room = 8 if whole else 1
+    pointers = np.zeros((room, width), np.int32)
+    distances = np.zeros((room, width), np.float32)
+    masks = np.zeros((room, width), np.bool_)
     output = np.zeros(width, np.int32)
     for b in range(len(sizes)):
         n = sizes[b]
         distance = np.zeros(n)
-        reached = np.zeros(n, np.bool_)
+        stamp = np.full(n, -1)
         pointer = np.arange(n, dtype=np.int32)
-        reached[source[b]] = True
+        stamp[source[b]] = 0
+        last = source[b : b + 1].copy()
         for t in range(n):  # without negative cycles n - 1 steps suffice, and step n changes nothing
-            if t == len(pointers):
+            if whole and t == len(pointers):
                 pointers, distances, masks = _longer(pointers), _longer(distances), _longer(masks)
-            for v in range(n):
+            for v in range(n if whole or t == 0 else 0):
                 pointers[t, starts[b] + v] = pointer[v]
                 distances[t, starts[b] + v] = distance[v]
-                masks[t, starts[b] + v] = reached[v]
-            if not _relax_once(offsets[b], n, row_starts, neighbours, values, distance, pointer, reached):
+                masks[t, starts[b] + v] = stamp[v] >= 0
+            last, moved = _relax_once(offsets[b], t + 1, row_starts, neighbours, values, last, distance, pointer, stamp)
+            if not moved:
                 lengths[b] = t + 1
                 break
         for v in range(n):
             output[starts[b] + v] = pointer[v]
-    frames = lengths.max()
+    frames = lengths.max() if whole else 1
     return lengths, pointers[:frames], distances[:frames], masks[:frames], output

@@ -43,20 +43,78 @@ class BestFirst(GraphTask):
         )
 
     def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        return self._searched(graphs, starts, width, whole=True)
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        return self._searched(graphs, starts, width, whole=False)
+
+    def _searched(self, graphs: Graphs, starts: Array, width: int, *, whole: bool) -> Trace:
+        """The trace, whole or its first frame."""
         lengths = 1 + reached(*graphs)
-        pointers, keys, marks, queued, taken, output = _search(*graphs, lengths, starts, width, self.adds_up)
+        frames = lengths.max() if whole else 1
+        pointers, keys, marks, queued, taken, output = _search(*graphs, lengths, frames, starts, width, self.adds_up)
         hints = {"pi_h": pointers, self.key: keys, "mark": marks, "in_queue": queued, "u": taken}
         return Trace(lengths, hints, {"pi": output})
 
 
 @kernel
-def _take(first, row_starts, neighbours, values, adds_up, key, mark, queue, pointer):
-    """Take the queued node of least key, the lowest-numbered of several, and queue or improve its neighbours."""
-    # A frame has an entry for every node, so looking at all of them here is not what a step's time goes to.
-    u = -1
-    for v in range(len(key)):
-        if queue[v] and (u < 0 or key[v] < key[u]):
-            u = v
+def _before(heap_keys, heap_nodes, i, j):
+    """Whether entry i of the heap is taken before entry j: by key, then by node."""
+    if heap_keys[i] != heap_keys[j]:
+        return heap_keys[i] < heap_keys[j]
+    return heap_nodes[i] < heap_nodes[j]
+
+
+@kernel
+def _swap(heap_keys, heap_nodes, i, j):
+    """Swap two entries."""
+    heap_keys[i], heap_keys[j] = heap_keys[j], heap_keys[i]
+    heap_nodes[i], heap_nodes[j] = heap_nodes[j], heap_nodes[i]
+
+
+@kernel
+def _push(heap_keys, heap_nodes, count, key, node):
+    """Put an entry behind the `count` ones of the heap and let it rise."""
+    heap_keys[count] = key
+    heap_nodes[count] = node
+    i = count
+    while i > 0 and _before(heap_keys, heap_nodes, i, (i - 1) >> 1):
+        _swap(heap_keys, heap_nodes, i, (i - 1) >> 1)
+        i = (i - 1) >> 1
+
+
+@kernel
+def _pop(heap_keys, heap_nodes, count):
+    """Move the first of `count` entries to the last place, out of the heap."""
+    last = count - 1
+    _swap(heap_keys, heap_nodes, 0, last)
+    i = 0
+    while 2 * i + 1 < last:
+        child = 2 * i + 1
+        if child + 1 < last and _before(heap_keys, heap_nodes, child + 1, child):
+            child += 1
+        if not _before(heap_keys, heap_nodes, child, i):
+            break
+        _swap(heap_keys, heap_nodes, child, i)
+        i = child
+
+
+@kernel
+def _take(first, row_starts, neighbours, values, adds_up, key, mark, queue, pointer, heap_keys, heap_nodes, count):
+    """Take the queued node of least key, the lowest-numbered of several, and queue or improve its neighbours.
+
+    An improved node has several entries in the heap, of which the first counts.
+
+    Returns:
+        The node, and the number of entries in the heap.
+    """
+    u = heap_nodes[0]
+    while True:
+        u = heap_nodes[0]
+        _pop(heap_keys, heap_nodes, count)
+        count -= 1
+        if queue[u]:
+            break
     mark[u] = True
     queue[u] = False
     for k in range(row_starts[first + u], row_starts[first + u + 1]):
@@ -67,13 +125,15 @@ def _take(first, row_starts, neighbours, values, adds_up, key, mark, queue, poin
                 pointer[v] = u
                 key[v] = through_u
                 queue[v] = True
-    return u
+                _push(heap_keys, heap_nodes, count, through_u, v)
+                count += 1
+    return u, count
 
 
 @kernel
-def _search(sizes, offsets, row_starts, neighbours, values, source, lengths, starts, width, adds_up):
-    """Hint frames `[T + 1, width]` (of the nodes taken `[T + 1, B]`) and output `[width]`; lengths count the frames."""
-    frames, batch = lengths.max(), len(sizes)
+def _search(sizes, offsets, row_starts, neighbours, values, source, lengths, frames, starts, width, adds_up):
+    """First hint frames `[frames, width]` (of the nodes taken `[frames, B]`) and output `[width]`."""
+    batch = len(sizes)
     pointers = np.zeros((frames, width), np.int32)
     keys = np.zeros((frames, width), np.float32)
     marks = np.zeros((frames, width), np.bool_)
@@ -86,17 +146,35 @@ def _search(sizes, offsets, row_starts, neighbours, values, source, lengths, sta
         mark = np.zeros(n, np.bool_)
         queue = np.zeros(n, np.bool_)
         pointer = np.arange(n, dtype=np.int32)
-        u = source[b]
+        room = row_starts[offsets[b] + n] - row_starts[offsets[b]] + 1  # an entry for each edge, and the source
+        heap_keys = np.zeros(room)
+        heap_nodes = np.zeros(room, np.int64)
+        u, count = source[b], 1
+        heap_nodes[0] = u
         queue[u] = True
         for t in range(lengths[b]):
             if t > 0:
-                u = _take(offsets[b], row_starts, neighbours, values, adds_up, key, mark, queue, pointer)
-            taken[t, b] = u
-            for v in range(n):
-                pointers[t, start + v] = pointer[v]
-                keys[t, start + v] = key[v]
-                marks[t, start + v] = mark[v]
-                queued[t, start + v] = queue[v]
+                u, count = _take(
+                    offsets[b],
+                    row_starts,
+                    neighbours,
+                    values,
+                    adds_up,
+                    key,
+                    mark,
+                    queue,
+                    pointer,
+                    heap_keys,
+                    heap_nodes,
+                    count,
+                )
+            if t < frames:
+                taken[t, b] = u
+                for v in range(n):
+                    pointers[t, start + v] = pointer[v]
+                    keys[t, start + v] = key[v]
+                    marks[t, start + v] = mark[v]
+                    queued[t, start + v] = queue[v]
         for v in range(n):
             output[start + v] = pointer[v]
     return pointers, keys, marks, queued, taken, output

@@ -53,10 +53,18 @@ class Bfs(GraphTask):
         )
 
     def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        return self._searched(graphs, starts, width, whole=True)
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        return self._searched(graphs, starts, width, whole=False)
+
+    def _searched(self, graphs: Graphs, starts: Array, width: int, *, whole: bool) -> Trace:
+        """The trace, whole or its first frame."""
         lengths, depth, parent = _search(
             graphs.row_starts, graphs.neighbours, graphs.values, graphs.sizes, graphs.offsets, graphs.source
         )
-        reach, pointers, output = _unroll(lengths, depth, parent, graphs.sizes, graphs.offsets, starts, width)
+        frames = lengths.max() if whole else 1
+        reach, pointers, output = _unroll(lengths, frames, depth, parent, graphs.sizes, graphs.offsets, starts, width)
         return Trace(lengths, {"reach_h": reach, "pi_h": pointers}, {"pi": output})
 
 
@@ -94,9 +102,8 @@ def _search(row_starts, neighbours, values, sizes, offsets, source):
 
 
 @kernel
-def _unroll(lengths, depth, parent, sizes, offsets, starts, width):
-    """The hint frames `[T + 1, width]` that depths and predecessors imply, and the output `[width]`."""
-    frames = lengths.max()
+def _unroll(lengths, frames, depth, parent, sizes, offsets, starts, width):
+    """The first hint frames `[frames, width]` that depths and predecessors imply, and the output `[width]`."""
     reach = np.zeros((frames, width), np.bool_)
     pointers = np.zeros((frames, width), np.int32)
     output = np.zeros(width, np.int32)

@@ -100,6 +100,11 @@ class Search:
         parent[self.place(self.v)[found]] = self.u[found]
         return parent
 
+    def beginning(self) -> Search:
+        """The first event of each graph alone."""
+        ones = np.ones_like(self.lengths)
+        return Search(self.sizes, self.starts, self.width, ones, ones, self.log[self.first])
+
     def events(self, *kinds: int) -> Array:
         """The numbers of the events of some kinds, ascending."""
         return np.flatnonzero(np.isin(self.kind, kinds))

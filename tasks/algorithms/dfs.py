@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks import generators
 from tasks.algorithms.clrs import CLRS
-from tasks.algorithms.depth_first import COLOR, TIME, TIMES, depth_first, stack_probes
+from tasks.algorithms.depth_first import COLOR, TIME, TIMES, Search, depth_first, stack_probes
 from tasks.algorithms.graph_task import GraphConfig, Graphs, GraphTask
 from tasks.algorithms.trace import Trace
 from tasks.registry import register
@@ -67,5 +67,13 @@ class Dfs(GraphTask):
 
     def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
         search = depth_first(graphs, starts, width)
-        hints = {"pi_h": search.parent_hint(), **search.stack_hints(), **search.time_hints()}
-        return Trace(search.lengths, hints, {"pi": search.parent})
+        return Trace(search.lengths, _hints(search), {"pi": search.parent})
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        search = depth_first(graphs, starts, width)
+        return Trace(search.lengths, _hints(search.beginning()), {"pi": search.parent})
+
+
+def _hints(search: Search) -> dict[str, Array]:
+    """Every hint."""
+    return {"pi_h": search.parent_hint(), **search.stack_hints(), **search.time_hints()}

@@ -38,7 +38,7 @@ from tasks.registry import near, option
 from tasks.spec import Location, Probe, Spec, Stage, Type
 from tasks.task import Draw, Task, tensors
 
-__all__ = ["GraphConfig", "GraphTask", "Graphs", "PlainGraphConfig", "pairs", "reversed_values"]
+__all__ = ["GraphConfig", "GraphTask", "Graphs", "OnGraphs", "PlainGraphConfig", "pairs", "reversed_values"]
 
 Array = NDArray[Any]
 POINTER_DOMAINS = ("edges", "nodes")
@@ -67,8 +67,8 @@ class GraphConfig(PlainGraphConfig):
     )
 
 
-class GraphTask(Task):
-    """A task on a graph; subclasses give their spec by `_spec`, and `_trace`.
+class OnGraphs(Task):
+    """A task on a graph: how graphs are drawn, read and gathered. Subclasses give their spec by `_spec`.
 
     Attributes:
         weighted: whether sampled edges have random weights instead of 1.
@@ -108,33 +108,8 @@ class GraphTask(Task):
             ),
         )
 
-    @abstractmethod
-    def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
-        """Run the algorithm.
-
-        Args:
-            graphs: what it runs on.
-            starts: position of each graph's first node in a row of node values, `[batch]`.
-            width: of such a row.
-
-        Returns:
-            Node values as rows `[width]`, in hints `[frames, width]`; an index of a node or a graph's value `[batch]`;
-            values of edges as those of the entries of `graphs`, `[ΣE]`, or, of a task without a sparse layout,
-            `[batch, nodes, nodes]`.
-        """
-
-    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
-        """As `_trace`, but with the first frame of the hints alone; overridden where the others need not be made."""
-        trace = self._trace(graphs, starts, width)
-        return trace._replace(hints={name: frames[:1].copy() for name, frames in trace.hints.items()})
-
     def _check(self, given: Inputs, graphs: Graphs) -> None:
         """Raise `given.fail(…)` for graphs that the algorithm is not defined for."""
-
-    def _sample(self, draw: Draw, layout: str) -> Batch:
-        graphs, pos = self._draw(draw, layout)
-        trace = self._run(graphs, layout, largest=draw.largest)
-        return self._gather(graphs, pos, draw.index, layout, trace)
 
     def _draw(self, draw: Draw, layout: str) -> tuple[Graphs, Array]:
         """Random graphs and positions."""
@@ -168,12 +143,6 @@ class GraphTask(Task):
                 raise ValueError(f"{self.name}: graphs know their sizes; leave sizes out")
             return as_arrays(self.name, inputs, layout=layout or ("sparse" if "sparse" in self.layouts else "dense"))
         return super()._arrays(inputs, sizes, layout)
-
-    def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
-        given = Inputs(self.spec, inputs, optional=("pos", "adj"), extra=("edge_index",))
-        graphs, pos, layout = self._read(given, sizes)
-        trace = self._run(graphs, layout, largest=int(graphs.sizes.max()))
-        return self._gather(graphs, pos, np.arange(len(graphs.sizes)), layout, trace)
 
     def _read(self, given: Inputs, sizes: Any) -> tuple[Graphs, Array, str]:
         """Given graphs and positions, and the layout that they came in."""
@@ -248,10 +217,6 @@ class GraphTask(Task):
             raise given.fail("s", "exactly one source in each graph", f"{len(hot)} in {len(sizes)} graphs")
         return hot - offsets_of(sizes)
 
-    def _run(self, graphs: Graphs, layout: str, *, largest: int) -> Trace:
-        """The trace, in as many frames as are wanted of graphs of at most `largest` nodes."""
-        return (self._trace if self._traced(largest) else self._answer)(graphs, *placement(graphs, layout))
-
     def _traced(self, largest: int) -> bool:
         """Whether the whole trajectory is recorded."""
         hints = self.config.hints
@@ -305,3 +270,42 @@ class GraphTask(Task):
             index=torch.from_numpy(index),
             edge_index=None if edges is None else torch.from_numpy(edges),
         )
+
+
+class GraphTask(OnGraphs):
+    """A task whose inputs are a graph and, maybe, a source; subclasses give `_trace` besides."""
+
+    @abstractmethod
+    def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        """Run the algorithm.
+
+        Args:
+            graphs: what it runs on.
+            starts: position of each graph's first node in a row of node values, `[batch]`.
+            width: of such a row.
+
+        Returns:
+            Node values as rows `[width]`, in hints `[frames, width]`; an index of a node or a graph's value `[batch]`;
+            values of edges as those of the entries of `graphs`, `[ΣE]`, or, of a task without a sparse layout,
+            `[batch, nodes, nodes]`.
+        """
+
+    def _answer(self, graphs: Graphs, starts: Array, width: int) -> Trace:
+        """As `_trace`, but with the first frame of the hints alone; overridden where the others need not be made."""
+        trace = self._trace(graphs, starts, width)
+        return trace._replace(hints={name: frames[:1].copy() for name, frames in trace.hints.items()})
+
+    def _sample(self, draw: Draw, layout: str) -> Batch:
+        graphs, pos = self._draw(draw, layout)
+        trace = self._run(graphs, layout, largest=draw.largest)
+        return self._gather(graphs, pos, draw.index, layout, trace)
+
+    def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
+        given = Inputs(self.spec, inputs, optional=("pos", "adj"), extra=("edge_index",))
+        graphs, pos, layout = self._read(given, sizes)
+        trace = self._run(graphs, layout, largest=int(graphs.sizes.max()))
+        return self._gather(graphs, pos, np.arange(len(graphs.sizes)), layout, trace)
+
+    def _run(self, graphs: Graphs, layout: str, *, largest: int) -> Trace:
+        """The trace, in as many frames as are wanted of graphs of at most `largest` nodes."""
+        return (self._trace if self._traced(largest) else self._answer)(graphs, *placement(graphs, layout))
