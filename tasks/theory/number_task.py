@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks import generators
-from tasks.algorithms.graph_layouts import placement
-from tasks.algorithms.graph_task import Graphs, GraphTask
+from tasks.algorithms.graph_layouts import Graphs, placement
+from tasks.algorithms.graph_task import OnGraphs
 from tasks.algorithms.trace import Trace
 from tasks.batch import Batch
 from tasks.inputs import Inputs
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 TARGET = Probe("t", Stage.INPUT, Location.NODE, Type.MASK_ONE)
 
 
-class NumberTask(GraphTask):
+class NumberTask(OnGraphs):
     """A task without hints that asks for one number; subclasses give their spec by `_spec`, and implement `_number`.
 
     Attributes:
@@ -52,9 +52,6 @@ class NumberTask(GraphTask):
     def _spread(self, draw: Draw) -> Array:
         """The largest feature of each sample, `[batch]`; the least is its negative."""
         return np.ones(len(draw.sizes))
-
-    def _trace(self, graphs: Graphs, starts: Array, width: int) -> Trace:
-        return self._number(graphs, graphs.source)
 
     def _sample(self, draw: Draw, layout: str) -> Batch:
         graphs, pos = self._draw(draw, layout)
