@@ -63,8 +63,8 @@ class Entry:
 
     @property
     def ready(self) -> bool:
-        """Whether every option has a default."""
-        return all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(self.config))
+        """Whether it can be made without options: nothing is needed of the user, such as a folder."""
+        return not getattr(self.cls, "needs", "")
 
 
 class Registry(Generic[Class]):

@@ -53,6 +53,7 @@ class Task(ABC):
         min_size: smallest size that `sample` and `execute` take.
         layouts: layouts of the batches it can make.
         distributions: names of the input distributions it can sample; the first is the default.
+        needs: an option that only the user can fill, such as a folder; without it the task cannot be made.
         aliases: other names of some of them: `ibarz2022` is the one that Ibarz et al. (2022) train a CLRS task on.
     """
 
@@ -60,6 +61,7 @@ class Task(ABC):
     layouts: ClassVar[frozenset[str]] = frozenset({"dense"})
     distributions: ClassVar[tuple[str, ...]] = ("uniform",)
     aliases: ClassVar[Mapping[str, str]] = {}
+    needs: ClassVar[str] = ""
     config: Any
     spec: Spec
 

@@ -13,7 +13,7 @@ from tasks import generators
 from tasks.batch import Batch
 from tasks.inputs import Inputs, class_dtype
 from tasks.questions.babi_files import Stories, files, stories, vocabulary
-from tasks.registry import near, option, register, required
+from tasks.registry import near, option, register
 from tasks.sequences.sequence_task import POSITIONAL, SequenceTask, inside
 from tasks.spec import Location, Probe, Stage, Type
 from tasks.task import Draw, Task
@@ -30,7 +30,7 @@ MOST_WORDS = 32_767
 class BabiConfig:
     """Options of `babi`."""
 
-    path: str = required("folder of your own copy with files like qa1_..._train.txt, such as tasks_1-20_v1-2/en-10k")
+    path: str = option("", "folder of your own copy with files like qa1_..._train.txt, such as tasks_1-20_v1-2/en-10k")
     split: str = option("train", "train, val or test: what samples are drawn from; scoring takes its own split")
     questions: str = option("all", "all of a story are scored, or one, the last of what is read; scoring takes one")
     random_pos: bool = option(False, "positions are sorted draws from U[0, 1] instead of arange(n) / n")
@@ -78,6 +78,7 @@ class Babi(SequenceTask):
     Only the folder knows the answers: `execute` looks up what it is given among the samples of this split.
     """
 
+    needs = "path"
     config: BabiConfig
 
     def __init__(self, config: BabiConfig) -> None:

@@ -40,6 +40,8 @@ def files(folder: str) -> dict[int, dict[str, Path]]:
     Raises:
         ValueError: there is no such folder, or none of the files in it.
     """
+    if not folder:
+        raise ValueError("babi reads your own copy: give path, the folder where qa1_..._train.txt and its like lie")
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ValueError(f"babi: there is no folder {root}: path is where qa1_..._train.txt and its like lie")

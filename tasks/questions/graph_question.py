@@ -71,19 +71,23 @@ class GraphQuestion(Task):
 
     def _make_spec(self, name: str, *, echo: bool) -> Spec:
         """Digits and phases in, digits out; with `echo` the previous answer is read."""
-        node, digit = Location.NODE, {"type": Type.CATEGORICAL, "classes": 10}
+        node = Location.NODE
+
+        def digits(stage: Stage, before: str) -> list[Probe]:
+            return [Probe(before + place, stage, node, Type.CATEGORICAL, classes=10, streamed=True) for place in PLACES]
+
+        previous = [
+            Probe(f"previous_{place}", Stage.HINT, node, Type.CATEGORICAL, classes=10, echoes=f"answer_{place}")
+            for place in PLACES
+        ]
         return Spec(
             name,
             (
-                *(Probe(place, Stage.INPUT, node, streamed=True, **digit) for place in PLACES),
+                *digits(Stage.INPUT, ""),
                 Probe("phase", Stage.INPUT, node, Type.MASK, streamed=True),
                 Probe("answering", Stage.INPUT, node, Type.MASK, streamed=True),
-                *(
-                    Probe(f"previous_{place}", Stage.HINT, node, echoes=f"answer_{place}", **digit)
-                    for place in PLACES
-                    if echo
-                ),
-                *(Probe(f"answer_{place}", Stage.OUTPUT, node, streamed=True, **digit) for place in PLACES),
+                *(previous if echo else []),
+                *digits(Stage.OUTPUT, "answer_"),
             ),
             prefix=True,
         )

@@ -24,7 +24,7 @@ def relations() -> tuple[tuple[int, ...], ...]:
     Chains of one length are all different. Those of `FAMILY_RELATIONS` come first among them, the rest are random, the
     same in every run, so that a model can learn them by heart.
     """
-    found = [(label,) for label in range(BASE)]
+    found: list[tuple[int, ...]] = [(label,) for label in range(BASE)]
     named = [tuple(BASE_RELATIONS.index(name) for name in chain) for chain in FAMILY_RELATIONS.values()]
     word = generators.seed_word(_SEED)
     for length in LENGTHS:

@@ -124,7 +124,7 @@ def test_a_model_is_scored_task_by_task_on_whole_answers(folder: str) -> None:
 
 
 def test_what_is_missing_is_named(folder: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="task 'babi' needs path"):
+    with pytest.raises(ValueError, match="babi reads your own copy: give path"):
         tasks.create("babi")
     with pytest.raises(ValueError, match=r"no folder .*nowhere: path is where qa1"):
         tasks.create("babi", path=str(tmp_path / "nowhere"))
