@@ -18,6 +18,7 @@ from tasks.packing import Packed, pack
 from tasks.task import Task
 from trainers.curriculum import Curriculum
 from trainers.fixed_sets import training_set
+from trainers.grouping import grouped
 from trainers.losses import Objective
 from trainers.trainer_config import TrainerConfig
 
@@ -51,7 +52,8 @@ class StepBatches(NamedTuple):
 
     Attributes:
         task: position of the step's task.
-        batches: one micro-batch after another; large ones on their way to a GPU are packed.
+        batches: one micro-batch after another, in groups of like length or whole; large ones on their way to a GPU are
+            packed.
         counts: scored entries of each loss term over all of them.
     """
 
@@ -78,6 +80,7 @@ class Sampler:
         rank: int = 0,
         world: int = 1,
         pin_memory: bool = False,
+        hidden: int | None = None,
     ) -> None:
         """Prepare; nothing is sampled yet.
 
@@ -89,6 +92,7 @@ class Sampler:
             rank: of this process, which gets its contiguous part of every micro-batch.
             world: number of processes.
             pin_memory: whether batches are page-locked, for asynchronous copies to a GPU.
+            hidden: units of a processor whose micro-batches are computed in groups of like length; None for none.
 
         Raises:
             ValueError: a micro-batch that does not give every process a sample, a fixed set that a task cannot be
@@ -98,6 +102,7 @@ class Sampler:
             raise ValueError(f"trainer.batch_size={config.batch_size} leaves one of {world} processes without a sample")
         self.tasks, self.config, self.objective = list(tasks), config, objective
         self.seed, self.rank, self.world, self.pin_memory = seed, rank, world, pin_memory
+        self.hidden = hidden
         self.stream = stream_seed(seed, "train")
         self.curriculum = Curriculum(config.curriculum, config.sizes)
         self.lesson = self.curriculum.first
@@ -159,7 +164,8 @@ class Sampler:
             batch = self.sample(task, index, batch_size)
             for name, count in self.objective.counts(batch).items():
                 counts[name] = counts.get(name, 0) + count
-            batches.append(_pinned(batch) if self.pin_memory else batch)
+            parts = [batch] if self.hidden is None else grouped(batch, self.hidden)
+            batches += [_pinned(part) if self.pin_memory else part for part in parts]
         return StepBatches(task, tuple(batches), counts)
 
 

@@ -20,6 +20,7 @@ from trainers.data import Prefetch, Sampler, StepBatches, stream_seed
 from trainers.diagnosis import NonFiniteError, diagnose
 from trainers.distributed import Processes, pick_device
 from trainers.evaluation import Evaluation, default_dtype, evaluate
+from trainers.grouping import hidden_of
 from trainers.interruption import Interrupted, Stop
 from trainers.losses import Objective, Supervised
 from trainers.metrics_file import MetricsFile
@@ -100,6 +101,7 @@ class Trainer:
             rank=self.processes.rank,
             world=self.processes.world,
             pin_memory=self.device.type == "cuda",
+            hidden=hidden_of(model) if self.device.type == "cpu" and not self.config.compile else None,
         )
         own = {"seed": seed, "trainer": self.config.lasting(), "specs": {t.name: t.spec.as_dict() for t in self.tasks}}
         self.identity = checkpoint.plain({**(identity or {}), **own, **self.sampler.identity})
