@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,8 @@ from tasks import generators
 from tasks.algorithms.graph_conditions import require_non_negative
 from tasks.algorithms.graph_task import Graphs, PlainGraphConfig
 from tasks.algorithms.trace import Trace
+from tasks.generators import GRAPH_KINDS
+from tasks.graph_families import FAMILIES
 from tasks.inputs import Inputs
 from tasks.registry import option, register
 from tasks.spec import Location, Probe, Stage, Type
@@ -23,6 +26,10 @@ from tasks.theory.routes import reached_targets, route_lengths
 Array = NDArray[Any]
 
 _LEAST, _MOST = 0.5, 1.5
+_KINDS = GRAPH_KINDS + FAMILIES
+_OWN = ("lobster", "nearest_neighbours", "delaunay", "clrs")  # the paper's come first, so that one is the default
+_NAMES = (*_OWN, *(name for name in _KINDS if name not in _OWN))
+_CODES = np.array([_KINDS.index(name) for name in _NAMES])
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,16 @@ class ShortestPathLength(NumberTask):
 
     target: ClassVar[bool] = True
     density: ClassVar[float] = 0.5**0.5
+    distributions: ClassVar[tuple[str, ...]] = _NAMES
+    aliases: ClassVar[Mapping[str, str]] = {}
     min_size = 2
 
     def __init__(self, config: ShortestPathLengthConfig) -> None:
         super().__init__(config)
         self.spec = self._spec("shortest_path_length", Probe("length", Stage.OUTPUT, Location.GRAPH, Type.SCALAR))
+
+    def _edges(self, draw: Draw) -> tuple[Array, Array, Array]:
+        return super()._edges(replace(draw, kinds=_CODES[draw.kinds]))
 
     def _draw(self, draw: Draw, layout: str) -> tuple[Graphs, Array]:
         graphs, pos = super()._draw(draw, layout)

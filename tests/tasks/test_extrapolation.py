@@ -175,6 +175,19 @@ def test_any_node_may_be_asked_for_over_edges_of_weight_one_or_about_one(kind: s
         assert (matrices != 0).mean() == pytest.approx(0.5, abs=5 * (0.25 / (40 * n * (n - 1) / 2)) ** 0.5)
 
 
+def test_names_of_distributions_are_those_of_the_graphs_drawn() -> None:
+    assert LENGTH.distributions[0] == "lobster"
+    checks = {
+        "lobster": nx.is_tree,
+        "nearest_neighbours": lambda graph: min(degree for _, degree in graph.degree) >= 8,
+        "delaunay": lambda graph: graph.size() > 2 * len(graph) and nx.check_planarity(graph)[0],
+        "path": lambda graph: nx.is_isomorphic(graph, nx.path_graph(30)),
+        "ladder": lambda graph: nx.is_isomorphic(graph, nx.ladder_graph(15)),
+    }
+    for kind, check in checks.items():
+        assert all(check(graph.to_undirected()) for graph in graphs_of(WEIGHTED, kind, 30, 4)[0]), kind
+
+
 @pytest.mark.parametrize("task", [DEGREE, NEAR, WEIGHTED], ids=lambda task: task.name)
 def test_layouts_agree(task: Task) -> None:
     choice = {"seed": 4, "size": [5, 9, 12], "batch_size": 12, "distribution": task.distributions[:5]}
