@@ -64,7 +64,7 @@ def list_tasks(pattern: str = "*", *, ready: bool = False) -> list[str]:
     """Registered names matching a shell-style pattern, sorted; if `ready`, only those that need no option."""
     _load()
     names = registry.names(pattern)
-    return [name for name in names if registry.entry(name).ready] if ready else names
+    return [name for name in names if not registry.entry(name).needs] if ready else names
 
 
 def describe(name: str) -> Entry:

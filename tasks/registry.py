@@ -62,9 +62,9 @@ class Entry:
         return (self.cls.__doc__ or "").strip().split("\n")[0]
 
     @property
-    def ready(self) -> bool:
-        """Whether it can be made without options: nothing is needed of the user, such as a folder."""
-        return not getattr(self.cls, "needs", "")
+    def needs(self) -> str:
+        """An option without which it cannot be made, or none."""
+        return str(getattr(self.cls, "needs", ""))
 
 
 class Registry(Generic[Class]):

@@ -183,6 +183,8 @@ def _capabilities(entry: Entry) -> list[str]:
 
 def _probes(entry: Entry) -> list[str]:
     """A task's probes as a table, and what it can sample."""
+    if entry.needs:
+        return [f"probes follow from {entry.needs}: zoo sample {entry.name} {entry.needs}=… --show"]
     task = entry.cls(entry.config())
     rows = [["probe", "stage", "location", "type", "notes"]]
     for probe in task.spec:
@@ -192,6 +194,7 @@ def _probes(entry: Entry) -> list[str]:
             f"points to {probe.domain}" if probe.is_pointer else "",
             "one value a step" if probe.streamed else "",
             "position" if probe.positional else "",
+            f"{probe.echoes} of the step before" if probe.echoes else "",
         ]
         rows.append(
             [probe.name, str(probe.stage), str(probe.location), str(probe.type), ", ".join(filter(None, notes))]

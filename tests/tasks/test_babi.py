@@ -13,6 +13,7 @@ from tasks.batch import Batch
 from tasks.questions.babi import Babi
 from tests.tasks.samples import alone, assert_same, values
 from trainers.evaluation import evaluate
+from trainers.listing import show
 from zoo import Reasoner
 
 NAMES = ["Mary", "John", "Anna", "Omar", "Ida", "Noor", "Ben", "Zoe", "Lee", "Kim"]
@@ -141,6 +142,7 @@ def test_what_is_missing_is_named(folder: str, tmp_path: Path) -> None:
         only.for_scoring("val").sample(size=1)
     with pytest.raises(ValueError, match="split has no choice 'valid'; did you mean val"):
         tasks.create("babi", path=folder, split="valid")
+    assert "probes follow from path: zoo sample babi path=" in show("task", "babi")
     assert "babi" in tasks.list_tasks() and "babi" not in tasks.list_tasks(ready=True)
 
 
