@@ -29,9 +29,10 @@ BEGIN, END = "<!-- baselines: generated -->", "<!-- baselines: end -->"
 _STAMP = "ledger"
 _MARKS = {PASSED: "**passed**"}
 _AXES = {"score": "score", "exact": "share of samples exact", "accuracy": "accuracy",
-         "wrong_per_graph": "wrong bits a sample", "bits_per_graph": "cross-entropy, bits a sample"}  # fmt: skip
+         "wrong_per_graph": "wrong bits a sample", "bits_per_graph": "cross-entropy, bits a sample",
+         "relative_error": "relative error", "rounds_right": "right once rounded"}  # fmt: skip
 
-_SHARES = ("score", "exact", "accuracy")
+_SHARES = ("score", "exact", "accuracy", "rounds_right")
 
 
 class Drawing(NamedTuple):

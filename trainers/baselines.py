@@ -104,7 +104,7 @@ class ScoreOf:
     """A value of the final scores."""
 
     size: int = required("size of the samples")
-    metric: str = option("score", "score, exact, prefix; of a probe: score, accuracy, wrong_per_graph, bits_per_graph")
+    metric: str = option("score", "score, exact or prefix; or of a probe whatever `trainers.metrics` has of its type")
     probe: str | None = option(None, "output that the metric is of; null for the whole cell")
     distribution: str | None = option(None, "of the inputs; null is the first one scored")
 

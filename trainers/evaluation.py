@@ -42,7 +42,8 @@ class Cell:
         score: mean over outputs of each one's score; higher is better.
         exact: share of graphs in which every output is right; NaN where all outputs are scalars.
         prefix: mean share of an answer that is right before its first mistake; NaN where the task does not ask for it.
-        probes: `score`, `accuracy`, `wrong_per_graph` and `bits_per_graph` by output, as far as its type has them;
+        probes: `score`, `accuracy`, `wrong_per_graph`, `bits_per_graph`, `relative_error` and `rounds_right` by output,
+            as far as its type has them;
             see `trainers.metrics.Tally.result`.
     """
 

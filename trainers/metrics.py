@@ -3,7 +3,9 @@
 Source: the CLRS benchmark's evaluation (Veličković et al., ICML 2022, section 3): F1 of masks, pooled over the whole
 split; accuracy of mask_one, classes and pointers; mean squared error of scalars. Masks and classes have their
 cross-entropy besides, in bits a graph, the cost of Graves et al. (Neural Turing Machines, 2014, section 4), and masks
-the number of wrong bits a graph, that of their re-implementations: the two are not to be compared. Where answers are
+the number of wrong bits a graph, that of their re-implementations: the two are not to be compared. Scalars have their
+mean relative error besides (as a percentage the score of Xu et al., ICLR 2021, appendix C) and the share that is right
+once rounded to a whole number (both in Tang et al., NeurIPS 2020, section 5). Where answers are
 sequences there is also the share of each that is right before its first mistake, the fine-grained accuracy of
 Grefenstette et al. (NeurIPS 2015, section 4.2), of which `exact` is the coarse one.
 """
@@ -24,9 +26,10 @@ from trainers.losses import Term, entries_of, output_terms, term_sum
 from zoo.prediction import Prediction
 from zoo.topology import Topology
 
-# What is summed of each probe: entries, right ones, squared errors, true and false positives, false negatives, and the
-# cross-entropy in nats.
-FIELDS = ("entries", "right", "squared_error", "true_positives", "false_positives", "false_negatives", "nats")
+# What is summed of each probe: entries, right ones (of scalars once rounded), squared errors, true and false positives,
+# false negatives, relative errors and how many entries are not zero, and the cross-entropy in nats.
+FIELDS = ("entries", "right", "squared_error", "true_positives", "false_positives", "false_negatives",
+          "relative_error", "not_zero", "nats")  # fmt: skip
 
 _HAVE_BITS = (Type.MASK, Type.CATEGORICAL)
 
@@ -36,7 +39,7 @@ class Tally:
 
     Attributes:
         spec: of the task.
-        sums: float64 `[7]` by output name, in the order of `FIELDS`.
+        sums: float64 `[9]` by output name, in the order of `FIELDS`.
         graphs: float64 `[3]`: how many graphs, how many of them exactly right, and the sum of their right prefixes.
     """
 
@@ -82,7 +85,8 @@ class Tally:
             scalars is right. `prefix`: mean over graphs of the right part of an answer before its first mistake, as a
             share of the whole answer, where the spec asks for it, else NaN. `graphs`: how many. `probes`: by name,
             `score`, `accuracy`, for masks `wrong_per_graph`, the mean number of wrong bits, and for masks and classes
-            `bits_per_graph`, the mean cross-entropy in bits.
+            `bits_per_graph`, the mean cross-entropy in bits; for scalars, without accuracy, `relative_error`, the mean
+            of |error| / |truth| where the truth is not 0, and `rounds_right`.
         """
         graphs, exact, prefix = self.graphs.tolist()
         probes = {}
@@ -91,6 +95,9 @@ class Tally:
             entry = {"score": probe_score(probe, sums)}
             if probe.type is not Type.SCALAR:
                 entry["accuracy"] = _ratio(sums["right"], sums["entries"])
+            else:
+                entry["relative_error"] = _ratio(sums["relative_error"], sums["not_zero"])
+                entry["rounds_right"] = _ratio(sums["right"], sums["entries"])
             if probe.type is Type.MASK:
                 entry["wrong_per_graph"] = _ratio(sums["entries"] - sums["right"], graphs)
             if probe.type in _HAVE_BITS:
@@ -144,14 +151,19 @@ def _sums(term: Term, value: Shaped[Tensor, "*target"]) -> Float[Tensor, " field
     """Sums of one output, in the order of `FIELDS` up to the cross-entropy."""
     valid, zero = term.valid, torch.zeros((), dtype=torch.float64, device=value.device)
     if term.probe.type is Type.SCALAR:
-        error = torch.where(valid, value.double() - term.target.double(), 0.0).square().sum()
-        return torch.stack([valid.sum().double(), zero, error, zero, zero, zero])
+        said, true = value.double(), term.target.double()
+        error = torch.where(valid, said - true, 0.0)
+        counted = valid & (true != 0)
+        relative = torch.where(counted, error.abs() / torch.where(counted, true, 1.0).abs(), 0.0)
+        right = valid & (said.round() == true.round())
+        found = [valid.sum(), right.sum(), error.square().sum(), zero, zero, zero, relative.sum(), counted.sum()]
+        return torch.stack([each.double() for each in found])
     if term.probe.type is not Type.MASK:
         right = (valid & (value == term.target)).sum().double()
-        return torch.stack([valid.sum().double(), right, zero, zero, zero, zero])
+        return torch.stack([valid.sum().double(), right, *[zero] * 6])
     said, true = value > 0, term.target > 0
     cases = [valid, valid & (said == true), zero, said & true & valid, said & ~true & valid, ~said & true & valid]
-    return torch.stack([case.sum().double() for case in cases])
+    return torch.stack([*(case.sum().double() for case in cases), zero, zero])
 
 
 def _nats(term: Term, logits: Tensor, topology: Topology) -> Float[Tensor, ""]:

@@ -21,6 +21,8 @@ _MEASURES = {
     "accuracy": ("accuracy", False),
     "wrong_per_graph": ("wrong bits a sample", True),
     "bits_per_graph": ("bits a sample", True),
+    "relative_error": ("relative error", True),
+    "rounds_right": ("right once rounded", False),
 }
 """Label of a metric, and whether less of it is better."""
 
