@@ -36,6 +36,7 @@ BENCHMARKS = {
     "dnc": ("memory_cells", "dnc"),
     "mpnn": ("message_passing", "mpnn"),
     "sparse": ("sparse", "sparse"),
+    "graphs": ("graphs", "graphs"),
     "swept": ("swept", "swept"),
 }
 GPU_PIECES = {"mpnn_bfs": ("gpu", "mpnn_bfs"), "ntm_copy": ("gpu", "ntm_copy")}
@@ -128,10 +129,19 @@ def environment() -> dict[str, object]:
     return {
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
+
+
+def processor() -> str:
+    """What the machine computes with, as well as the system knows it."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text("utf-8").splitlines() if about.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,8 @@ Array = NDArray[Any]
 
 GRAPH_KINDS = ("clrs", "sparse", "grid", "tree", "path", "dense_mix")
 """Names of the random graphs of `graphs`, in the order of their codes."""
+EXCHANGEABLE = 4
+"""How many families of `tasks.graph_families`, the first ones, keep their labels, which say nothing anyway."""
 UNDIRECTED, DIRECTED, ACYCLIC = range(3)
 """How the edges of a graph are directed."""
 
@@ -401,6 +403,8 @@ def _edges(stream, n, kind, made, orientation, density, mix, communities):
         return pairs, ways
     if kind == 1:
         pairs = _erdos_renyi_edges(stream, n, min(1.0, 2.0 * math.log(n) / n))
+    elif 6 <= kind < 6 + EXCHANGEABLE:
+        pairs = made
     else:
         pairs = made if kind > 5 else _grid_edges(n) if kind == 2 else _parent_edges(stream, n, kind == 3)
         label = _permutation(stream, n)
@@ -426,6 +430,39 @@ def _weight(stream, loop):
 
 
 @kernel
+def _ascending(pairs):
+    """Whether pairs of different nodes are in the order of their second, larger nodes, then of their first."""
+    for e in range(len(pairs)):
+        u, v = pairs[e] >> 32, pairs[e] & _LOW_HALF
+        if u >= v:
+            return False
+        if e > 0:
+            before = pairs[e - 1] & _LOW_HALF
+            if before > v or (before == v and pairs[e - 1] >> 32 >= u):
+                return False
+    return True
+
+
+@kernel
+def _write_ascending(pairs, weights, free, neighbours, values):
+    """Write one graph's rows in one pass, as every row then gets its neighbours in order; rows begin at `free`."""
+    e = 0
+    for v in range(len(free)):
+        while e < len(pairs) and pairs[e] & _LOW_HALF == v:
+            u = pairs[e] >> 32
+            neighbours[free[v]] = u
+            values[free[v]] = weights[e, 1]
+            free[v] += 1
+            neighbours[free[u]] = v
+            values[free[u]] = weights[e, 0]
+            free[u] += 1
+            e += 1
+        neighbours[free[v]] = v
+        values[free[v]] = 0.0
+        free[v] += 1
+
+
+@kernel
 def _write_rows(pairs, weights, first, n, row_starts, neighbours, values):
     """Write one graph's rows, neighbours ascending, every node its own neighbour; row_starts[first] is given.
 
@@ -440,11 +477,15 @@ def _write_rows(pairs, weights, first, n, row_starts, neighbours, values):
         else:
             degree[u] += 1
             degree[v] += 1
+    for u in range(n):
+        row_starts[first + u + 1] = row_starts[first + u] + degree[u]
+    if _ascending(pairs):
+        _write_ascending(pairs, weights, row_starts[first : first + n].copy(), neighbours, values)
+        return
     free = np.empty(n, np.int64)
     base = row_starts[first]
     for u in range(n):
         free[u] = row_starts[first + u] - base
-        row_starts[first + u + 1] = row_starts[first + u] + degree[u]
     unsorted = np.empty(row_starts[first + n] - base, np.int32)
     unsorted_values = np.empty(row_starts[first + n] - base)
     for u in range(n):
@@ -500,7 +541,7 @@ def graphs(
     diagonal, relabelled), `sparse` (Erdős-Rényi with p = min(1, 2 ln n / n)), `grid`, `tree`, `path` (relabelled at
     random), `dense_mix` (as `clrs` with a density uniform in {0.1, …, 0.9} times `mix`, the training distribution of
     Ibarz et al., LoG 2022). Graph b of a kind past these has the `spans[b, 1]` pairs from `made[spans[b, 0]]` on, see
-    `tasks.graph_families`, likewise relabelled at random; `made` is written over.
+    `tasks.graph_families`, relabelled at random but for the `EXCHANGEABLE` families; `made` is written over.
 
     Edges of all but `clrs` and `dense_mix` graphs go, if directed, one way, the other, or both, equally often; if
     acyclic, along a random order of the nodes. With `communities`, a directed `clrs` or `dense_mix` graph falls into

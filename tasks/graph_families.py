@@ -2,7 +2,7 @@
 
 Each sample's graph is a function of its own uniform draws, the tape; what is made of one stands in `graph_growth`.
 Time and memory are linear in the edges, but n log n for the two families of points. `generators.graphs` gives all
-graphs random labels, directions and weights.
+graphs random directions and weights, and labels where those tell anything.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FAMILIES = (
     "nearest_neighbours",
     "delaunay",
 )
-"""Names, in the order of their codes.
+"""Names, in the order of their codes; the first `generators.EXCHANGEABLE` are equally likely whatever their labels.
 
 - `erdos_renyi`: each edge with probability c ln n / n, c uniform in [1, 3], drawn until connected: the graphs that
   SALSA-CLRS (Minder et al., LoG 2023) validates and tests on. `erdos_renyi_16`: the probabilities of n = 16 at every n,
@@ -81,7 +81,7 @@ def pairs(seed: np.uint64, index: Array, sizes: Array, kinds: Array) -> tuple[Ar
     parts = [np.zeros(0, np.int64)]
     made = 0
     todo = np.flatnonzero((kinds >= 0) & (kinds < _TAPES))
-    counts = _draws(kinds[todo], sizes[todo])
+    counts = graph_growth.draws(kinds[todo], sizes[todo])
     while len(todo):
         if counts.max() > _LARGEST:
             b = todo[counts.argmax()]
@@ -101,29 +101,6 @@ def pairs(seed: np.uint64, index: Array, sizes: Array, kinds: Array) -> tuple[Ar
         parts.append(edges)
         made += len(edges)
     return (parts[1] if len(parts) == 2 else np.concatenate(parts)), spans
-
-
-def _draws(kinds: Array, sizes: Array) -> Array:
-    """Draws that most graphs of a family need, those that have to be drawn again a few times included."""
-    n = sizes.astype(np.float64)
-    pairs, log = n * (n - 1) / 2, np.log(n)
-    chosen = np.stack(
-        [
-            3 * log / n,
-            np.full_like(n, 3 * graph_growth.LOG_16),
-            log / n,
-            np.minimum(np.log2(n) / n, 0.5),
-            12 / (n + 1),
-            14 / (n + 1),
-            2 / n,
-            np.full_like(n, graph_growth.WITHIN / 4 + graph_growth.BETWEEN),
-            np.full_like(n, graph_growth.KEPT / 4),
-            np.zeros_like(n),
-            6 / n,
-        ]
-    )[kinds, np.arange(len(kinds))]
-    edges = np.minimum(chosen, 1.0) * pairs
-    return np.ceil(edges + 8 * np.sqrt(edges) + 0.1 * n + 96).astype(np.int64)
 
 
 def _of_points(seed: np.uint64, index: Array, n: int, family: str) -> Array:

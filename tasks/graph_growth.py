@@ -34,17 +34,26 @@ def _draw(tape, at):
 
 
 @kernel
-def _gap(tape, at, p):
-    """How many things in a row do not happen that have probability p each, 0 < p <= 1; a float, as it may be huge."""
-    return np.floor(math.log(1.0 - _draw(tape, at)) / math.log(1.0 - p)) if p < 1.0 else 0.0
+def _scale(p):
+    """What turns the logarithm of a uniform number into a gap, 0 < p <= 1; certain things have none between them."""
+    return 1.0 / math.log(1.0 - p) if p < 1.0 else 0.0
+
+
+@kernel
+def _gap(tape, at, scale):
+    """How many things in a row do not happen that are equally likely each; a float, as it may be huge."""
+    return math.log(1.0 - _draw(tape, at)) * scale
 
 
 @kernel
 def _within(tape, at, p, first, size, out, count):
     """Add each pair of `size` nodes with probability p, in time linear in those added (Batagelj and Brandes, 2005)."""
+    if size < 2 or p <= 0.0:
+        return count
     i, j = -1, 1
-    while size > 1 and p > 0.0 and at[0] <= len(tape):
-        gap = _gap(tape, at, p)
+    scale = _scale(p)
+    while at[0] <= len(tape):
+        gap = _gap(tape, at, scale)
         if gap >= size * size:
             break
         i += 1 + int(gap)
@@ -62,8 +71,9 @@ def _within(tape, at, p, first, size, out, count):
 def _between(tape, at, p, first, size, other_first, other_size, out, count):
     """Add each pair of nodes of two parts with probability p, as `_within`."""
     k = np.int64(-1)
+    scale = _scale(p)
     while at[0] <= len(tape):
-        gap = _gap(tape, at, p)
+        gap = _gap(tape, at, scale)
         if gap >= size * other_size:
             break
         k += 1 + int(gap)
@@ -291,6 +301,33 @@ def nearest(points, k):
                 out[count] = _pair(i, j)
                 count += 1
     return out[:count]
+
+
+@kernel
+def draws(kinds, sizes):
+    """Draws that most graphs of each kind need, those that have to be grown again a few times included, `[B]`."""
+    counts = np.empty(len(sizes), np.int64)
+    for b in range(len(sizes)):
+        n, kind = sizes[b], kinds[b]
+        pairs = 0.5 * n * (n - 1)
+        if kind == 0:
+            wanted = min(3.0 * math.log(n) / n, 1.0) * pairs
+        elif kind == 1:
+            wanted = 3.0 * LOG_16 * pairs
+        elif kind == 2:
+            wanted = math.log(n) / n * pairs
+        elif kind == 3:
+            wanted = min(math.log2(n) / n, 0.5) * pairs
+        elif kind < 6:
+            wanted = 7.0 * n
+        elif kind == 7:
+            wanted = (WITHIN / 4 + BETWEEN) * pairs
+        elif kind == 8:
+            wanted = KEPT / 4 * pairs + 0.2 * n
+        else:
+            wanted = 3.0 * n
+        counts[b] = int(wanted + 8.0 * math.sqrt(wanted)) + 96
+    return counts
 
 
 @kernel

@@ -21,6 +21,7 @@ from tasks.spec import Spec
 
 Array = NDArray[Any]
 LAYOUTS = ("dense", "sparse")
+_KEPT_BYTES = 31 * 2**20
 
 
 @dataclass(frozen=True)
@@ -254,3 +255,15 @@ class Task(ABC):
 def tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
     """Numpy arrays as tensors over the same memory."""
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what batches free, instead of giving it back to the system and asking for it again.
+
+    Fresh pages cost as much as a batch of hints does. glibc raises its limits to the largest block that was freed, if
+    that has less than 32 MiB (mallopt(3), M_MMAP_THRESHOLD); this one is never touched, so that it takes no memory.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
+
+
+_keep_freed_memory()

@@ -131,6 +131,13 @@ def _take(first, row_starts, neighbours, values, adds_up, key, mark, queue, poin
 
 
 @kernel
+def _copy(values, out):
+    """Write values into a view, several at a time."""
+    for v in range(len(values)):
+        out[v] = values[v]
+
+
+@kernel
 def _search(sizes, offsets, row_starts, neighbours, values, source, lengths, frames, starts, width, adds_up):
     """First hint frames `[frames, width]` (of the nodes taken `[frames, B]`) and output `[width]`."""
     batch = len(sizes)
@@ -170,11 +177,10 @@ def _search(sizes, offsets, row_starts, neighbours, values, source, lengths, fra
                 )
             if t < frames:
                 taken[t, b] = u
-                for v in range(n):
-                    pointers[t, start + v] = pointer[v]
-                    keys[t, start + v] = key[v]
-                    marks[t, start + v] = mark[v]
-                    queued[t, start + v] = queue[v]
+                _copy(pointer, pointers[t, start : start + n])
+                _copy(key, keys[t, start : start + n])
+                _copy(mark, marks[t, start : start + n])
+                _copy(queue, queued[t, start : start + n])
         for v in range(n):
             output[start + v] = pointer[v]
     return pointers, keys, marks, queued, taken, output

@@ -113,8 +113,11 @@ def _unroll(lengths, frames, depth, parent, sizes, offsets, starts, width):
     for t in range(frames):
         for b in range(len(sizes)):
             if t < lengths[b]:
-                for v in range(sizes[b]):
-                    reached = 0 <= depth[offsets[b] + v] <= t
-                    reach[t, starts[b] + v] = reached
-                    pointers[t, starts[b] + v] = parent[offsets[b] + v] if reached else v
+                n, first, start = sizes[b], offsets[b], starts[b]
+                own_depth, own_parent = depth[first : first + n], parent[first : first + n]
+                mask, pointer = reach[t, start : start + n], pointers[t, start : start + n]
+                for v in range(n):  # over views, several nodes at a time
+                    reached = 0 <= own_depth[v] <= t
+                    mask[v] = reached
+                    pointer[v] = own_parent[v] if reached else v
     return reach, pointers, output

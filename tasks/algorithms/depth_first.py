@@ -107,7 +107,10 @@ class Search:
 
     def events(self, *kinds: int) -> Array:
         """The numbers of the events of some kinds, ascending."""
-        return np.flatnonzero(np.isin(self.kind, kinds))
+        found = np.zeros(len(self.log), np.bool_)
+        for kind in kinds:
+            found |= self.kind == kind
+        return np.flatnonzero(found)
 
     def place(self, nodes: Array) -> Array:
         """Positions in a row of node values of one node of each event."""
@@ -250,15 +253,17 @@ def hold(row, starts, spans, lengths, events, places, values):
     counted over all graphs.
     """
     frames = np.zeros((lengths.max(), len(row)), row.dtype)
-    state = row.copy()
     event, change = 0, 0
     for b in range(len(lengths)):
+        first, last = starts[b], starts[b] + spans[b]
+        state = row[first:last].copy()
         for t in range(lengths[b]):
             while change < len(events) and events[change] == event:
-                state[places[change]] = values[change]
+                state[places[change] - first] = values[change]
                 change += 1
-            for k in range(starts[b], starts[b] + spans[b]):
-                frames[t, k] = state[k]
+            frame = frames[t, first:last]  # entries of views are copied several at a time
+            for k in range(len(state)):
+                frame[k] = state[k]
             event += 1
     return frames
 

@@ -168,7 +168,7 @@ def matrices(row_starts, neighbours, values, sizes, offsets, nodes):
 def edge_list(row_starts, neighbours, values, offsets):
     """Edges sorted by (receiver, sender): positions in ΣN `[2, ΣE]`, A and adj `[ΣE]`.
 
-    The pattern is symmetric, so row v also says where the edges into v begin.
+    The pattern is symmetric, so row v also says where the edges into v begin, and where they come from.
     """
     nodes = len(row_starts) - 1
     edges = np.empty((2, len(neighbours)), np.int64)
@@ -181,10 +181,10 @@ def edge_list(row_starts, neighbours, values, offsets):
             b += 1
         for k in range(row_starts[u], row_starts[u + 1]):
             v = offsets[b] + neighbours[k]
+            edges[0, k] = v
+            edges[1, k] = u
             slot = free[v]
             free[v] += 1
-            edges[0, slot] = u
-            edges[1, slot] = v
             weights[slot] = values[k]
             adjacency[slot] = values[k] + (1.0 if u == v else 0.0) != 0.0
     return edges, weights, adjacency
