@@ -31,12 +31,12 @@ class Rounds(NamedTuple):
     """What happened on graphs, whose nodes stand one graph's after another's.
 
     Attributes:
-        count: rounds of each graph, int64 `[batch]`; -1 where the numbers did not suffice.
+        number: of rounds of each graph, int64 `[batch]`; -1 where the numbers did not suffice.
         joined: the round, from 1 on, in which each node joined the set, int64 `[ΣN]`; past all rounds if it never did.
         died: the round in which it or a neighbour joined, int64 `[ΣN]`.
     """
 
-    count: Array
+    number: Array
     joined: Array
     died: Array
 
@@ -91,7 +91,7 @@ class MaximalIndependentSet(OnGraphs):
             numbers = generators.flat_uniforms(draw.seed, draw.index, counts, generators.ROUNDS).astype(np.float32)
             first = np.cumsum(counts) - counts
             found = _luby(graphs, numbers, first, draw.sizes, most)
-            if found.count.min() > 0:
+            if found.number.min() > 0:
                 break
             most = 2 * most
         whole = self._traced(draw.largest)
@@ -109,8 +109,8 @@ class MaximalIndependentSet(OnGraphs):
         rows = rows.reshape(-1, width).astype(np.float32)
         stride = np.full(batch, 2 * width)
         found = _luby(graphs, rows.reshape(-1), starts, stride, np.full(batch, (len(rows) + 1) // 2))
-        if found.count.min() < 0:
-            b = int(found.count.argmin())
+        if found.number.min() < 0:
+            b = int(found.number.argmin())
             raise given.fail("randomness", "numbers for every round", f"{len(rows)} steps, too few for sample {b}")
         index, whole = np.arange(batch), self._traced(int(graphs.sizes.max()))
         made = self._recorded(graphs, pos, index, layout, found, (rows.reshape(-1), starts, stride), whole)
@@ -135,14 +135,14 @@ class MaximalIndependentSet(OnGraphs):
         graph = np.repeat(np.arange(len(graphs.sizes)), graphs.sizes)
         local = np.arange(len(graph)) - graphs.offsets[graph]
         place = starts[graph] + local
-        lengths = 2 * found.count
+        lengths = 2 * found.number
         steps = np.arange(lengths.max() - 1)[:, None]
         randomness = np.zeros((len(steps), width), np.float32)
         alive = steps < lengths[graph] - 1
-        where = first[graph] + np.minimum(steps // 2, found.count[graph] - 1) * stride[graph] + local
+        where = first[graph] + np.minimum(steps // 2, found.number[graph] - 1) * stride[graph] + local
         randomness[:, place] = np.where(alive, numbers[where], np.float32(0))
         inmis = np.zeros(width, np.bool_)
-        inmis[place] = found.joined <= found.count[graph]
+        inmis[place] = found.joined <= found.number[graph]
         trace = Trace(
             lengths, _hints(graphs, found, place, width, int(lengths.max()) if whole else 1), {"inmis": inmis}
         )
@@ -154,7 +154,7 @@ def _hints(graphs: Graphs, found: Rounds, place: Array, width: int, frames: int)
     graph, sender, receiver = pairs(graphs)
     frame = np.arange(frames)[:, None]
     done = (frame + 1) // 2
-    running = frame < 2 * found.count
+    running = frame < 2 * found.number
     running_nodes = np.repeat(running, graphs.sizes, axis=1)
     alive = np.zeros((frames, width), np.bool_)
     alive[:, place] = found.died > done
