@@ -31,15 +31,19 @@ ROUNDING = 1e-14
 # Of the thirty of CLRS, those that between them have every kind of probe.
 CLRS = ["bellman_ford", "bfs", "floyd_warshall", "heapsort", "insertion_sort", "lcs_length", "segments_intersect"]
 REST = sorted(set(tasks.list_tasks(ready=True)) - set(members("clrs30")))
-# With these every processor is tried by default; with the others one each, and the rest in the slow tests.
-SPINE = {*CLRS, "copy", "associative_recall", "disjoint_set"}
+# These are all tried with these by default; of the rest every task with one processor and every processor with a few
+# tasks. The slow tests try all.
+CORE = {"deep_sets", "dnc", "lstm", "mpnn", "ntm", "pgn", "residual_shuffle_exchange"}
+SPINE = [*CLRS, "copy", "associative_recall", "disjoint_set"]
 
 
 def _pairs() -> Iterator[Any]:
     """Every pair of a processor and a task."""
-    for p, processor in enumerate(zoo.list_processors()):
+    processors = zoo.list_processors()
+    for p, processor in enumerate(processors):
+        few = {SPINE[(p + k) % len(SPINE)] for k in (0, 4, 7)}
         for t, task in enumerate(CLRS + REST):
-            by_default = task in SPINE or t % len(zoo.list_processors()) == p
+            by_default = task in (SPINE if processor in CORE else few) or t % len(processors) == p
             yield pytest.param(processor, task, marks=() if by_default else pytest.mark.slow)
 
 
