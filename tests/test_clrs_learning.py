@@ -24,7 +24,7 @@ WELL_BELOW = 0.8
 """What the loss over a round must come to, of that of the processor without messages in the same round."""
 OPTIONS = {"mpnn": {"use_ln": True}, "deep_sets": {"use_ln": True, "pool": "none"}}
 EXCEPTIONS = {
-    "kmp_matcher": "with needles this short the trace is the same for all strings, as long as it goes on; at 16 letters "
+    "kmp_matcher": "with needles this short the trace is the same for all strings, while it goes on; at 16 letters "
     "the loss is 0.81 of that without messages after 10,000 processor steps, at 12 there is no difference after 12,000",
     "optimal_bst": "what it hints and asks for lies on edges, whose encoders and decoders see both ends and the hint "
     "before without any message; after 10,000 processor steps the loss is 0.86 of that without messages",
