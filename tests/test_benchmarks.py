@@ -96,7 +96,7 @@ def test_unknown_name_lists_the_choices(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as stop:
         command.main(["ntn"])
     assert stop.value.code == 2
-    assert "'ntn'; choices: sampling, ntm" in capsys.readouterr().err
+    assert "'ntn'; choices: sampling, sequences, ntm" in capsys.readouterr().err
 
 
 def test_folder_without_pytorch_ntm_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

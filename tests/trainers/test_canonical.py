@@ -162,7 +162,7 @@ def test_training_validates_and_scores_on_canonical_sets(monkeypatch: pytest.Mon
         validated.append(evaluate(*arguments, **options))
         return validated[-1]
 
-    monkeypatch.setattr("trainers.trainer.evaluate", spy)
+    monkeypatch.setattr("trainers.validation.evaluate", spy)
     made.fit()
     assert [kinds(each) for each in validated] == [[("canonical", 16, 32)]] * 2
     assert kinds(made.score()) == [("clrs", 5, 2), ("canonical", 64, 32)]

@@ -19,7 +19,7 @@ import tasks
 import zoo
 from trainers import checkpoint
 from trainers.checkpoint import BEST, CheckpointError
-from trainers.evaluation import evaluate
+from trainers.evaluation import Cell, Evaluation, evaluate
 from trainers.losses import Supervised
 from trainers.metrics_file import MetricsFile
 from trainers.reporting import Logger, NullLogger, Progress
@@ -138,9 +138,11 @@ def test_weights_best_on_validation_end_in_the_model(tmp_path: Path, monkeypatch
 
     def validate(model: nn.Module, *_: Any, **__: Any) -> Any:
         kept.append({name: value.clone() for name, value in model.state_dict().items()})
-        return type("Scores", (), {"score": next(scores), "__iter__": lambda self: iter(())})()
+        return Evaluation(
+            (Cell(task="copy", distribution="d", size=4, graphs=1, score=next(scores), exact=0.0, probes={}),)
+        )
 
-    monkeypatch.setattr("trainers.trainer.evaluate", validate)
+    monkeypatch.setattr("trainers.trainer.validate", validate)
     summary = trainer.fit()
     assert (summary["val/score"], summary["val/step"]) == (0.7, 4)  # of equals the later
     assert equal(weights(trainer), kept[3]) and not equal(weights(trainer), kept[5])
