@@ -1,4 +1,4 @@
-"""Every processor on every task: it builds, learns, and the processor is what learns."""
+"""Processors on tasks: every pair builds, learns, and the processor is what learns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ MEMORY = {"controller_size": 16, "slots": 8, "word": 6}
 SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}}
 # Ten repeats make long sequences, which would cost more than all other tasks together.
 SHORT = {"repeat_copy": {"max_repeats": 2}}
-SIZE, STEPS, LEARNING_RATE = 6, 50, 1e-2
+SIZE, STEPS, PATIENCE, LEARNING_RATE = 6, 50, 4, 1e-2
+SAMPLES = {"subset_sum": 6}
 # Of questions about graphs the size is the lesson, the first of which has some fifty steps already.
 SIZES = dict.fromkeys(["graph_traversal", "graph_shortest_path", "graph_inference"], 1)
 ROUNDING = 1e-14
@@ -31,20 +32,22 @@ ROUNDING = 1e-14
 # Of the thirty of CLRS, those that between them have every kind of probe.
 CLRS = ["bellman_ford", "bfs", "floyd_warshall", "heapsort", "insertion_sort", "lcs_length", "segments_intersect"]
 REST = sorted(set(tasks.list_tasks(ready=True)) - set(members("clrs30")))
-# These are all tried with these by default; of the rest every task with one processor and every processor with a few
-# tasks. The slow tests try all.
+# Each of these meets each of the spine by default, and all other tasks in the slow tests. Of the rest every task meets one
+# processor and every processor a few tasks.
 CORE = {"deep_sets", "dnc", "lstm", "mpnn", "ntm", "pgn", "residual_shuffle_exchange"}
 SPINE = [*CLRS, "copy", "associative_recall", "disjoint_set"]
 
 
 def _pairs() -> Iterator[Any]:
-    """Every pair of a processor and a task."""
+    """Pairs of a processor and a task."""
     processors = zoo.list_processors()
     for p, processor in enumerate(processors):
         few = {SPINE[(p + k) % len(SPINE)] for k in (0, 4, 7)}
         for t, task in enumerate(CLRS + REST):
-            by_default = task in (SPINE if processor in CORE else few) or t % len(processors) == p
-            yield pytest.param(processor, task, marks=() if by_default else pytest.mark.slow)
+            if task in (SPINE if processor in CORE else few) or t % len(processors) == p:
+                yield pytest.param(processor, task)
+            elif processor in CORE:
+                yield pytest.param(processor, task, marks=pytest.mark.slow)
 
 
 pairs = pytest.mark.parametrize(("processor", "task"), list(_pairs()))
@@ -56,8 +59,10 @@ def build(processor: str, task: tasks.Task, hidden_size: int = 16) -> Reasoner:
 
 
 def small(task: tasks.Task) -> Batch:
-    """Two samples."""
-    return task.sample(seed=0, batch_size=2, size=max(SIZES.get(task.name, SIZE), task.min_size))
+    """Two samples, or more where two have the same answer."""
+    return task.sample(
+        seed=0, batch_size=SAMPLES.get(task.name, 2), size=max(SIZES.get(task.name, SIZE), task.min_size)
+    )
 
 
 def total(model: Reasoner, batch: Batch) -> Tensor:
@@ -90,17 +95,18 @@ def test_every_pair_learns_and_owes_it_to_the_processor(processor, task):
     model = build(processor, task)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     first = loss = total(model, batch)
-    for _ in range(STEPS):
+    for step in range(PATIENCE * STEPS):
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         loss = total(model, batch)
-        if loss.item() < 0.5 * first.item():  # well below what is asked
-            break
-    assert loss.item() <= 0.75 * first.item()
-    with silenced(model):
-        assert total(model, batch).item() > loss.item()
+        if loss.item() < 0.5 * first.item() or (step + 1) % STEPS == 0:  # half is well below what is asked
+            with silenced(model):
+                owed = total(model, batch).item() > loss.item()
+            if owed and loss.item() <= 0.75 * first.item():
+                return
+    pytest.fail(f"from {first.item()} to {loss.item()}, owed to the processor: {owed}")
 
 
 @pairs
