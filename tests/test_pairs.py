@@ -32,8 +32,8 @@ ROUNDING = 1e-14
 # Of the thirty of CLRS, those that between them have every kind of probe.
 CLRS = ["bellman_ford", "bfs", "floyd_warshall", "heapsort", "insertion_sort", "lcs_length", "segments_intersect"]
 REST = sorted(set(tasks.list_tasks(ready=True)) - set(members("clrs30")))
-# Each of these meets each of the spine by default, and all other tasks in the slow tests. Of the rest every task meets one
-# processor and every processor a few tasks.
+# Each of these meets each of the spine by default, and all other tasks in the slow tests. Of the rest every task meets
+# one processor and every processor a few tasks.
 CORE = {"deep_sets", "dnc", "lstm", "mpnn", "ntm", "pgn", "residual_shuffle_exchange"}
 SPINE = [*CLRS, "copy", "associative_recall", "disjoint_set"]
 
