@@ -18,7 +18,7 @@ SIZE, BATCH, HIDDEN, LEARNING_RATE = 5, 16, 32, 3e-3
 FORCED = {"bubble_sort", "jarvis_march", "quicksort", "strongly_connected_components"}
 """True hints at every other step, as in the benchmark's own training: here early training goes by hints that feed on
 each other."""
-ROUND, ROUNDS = 1000, 12
+ROUND, ROUNDS = 1000, 16
 """Processor steps of a round and the most rounds: about a minute of training."""
 WELL_BELOW = 0.8
 """What the loss over a round must come to, of that of the processor without messages in the same round."""

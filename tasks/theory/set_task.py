@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,9 +26,9 @@ class SetTask(ArrayTask):
     def _spec(self, name: str, *probes: Probe) -> Spec:
         return Spec(name, probes)
 
+    @abstractmethod
     def _answer(self, values: Mapping[str, Array], sizes: Array) -> dict[str, Array]:
         """The outputs, by name."""
-        raise NotImplementedError
 
     def _steps(self, sizes: Array) -> Array:
         """Steps that a processor may take: 1 unless told otherwise."""
