@@ -6,8 +6,10 @@ from zoo.graph import deep_sets as deep_sets
 from zoo.graph import mpnn as mpnn
 from zoo.graph import pgn as pgn
 from zoo.memory import dnc as dnc
+from zoo.memory import gru as gru
 from zoo.memory import lstm as lstm
 from zoo.memory import ntm as ntm
+from zoo.memory import rnn as rnn
 from zoo.prediction import Prediction
 from zoo.pretrained import list_pretrained, load_pretrained
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Step

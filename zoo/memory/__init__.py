@@ -2,21 +2,29 @@
 
 from zoo.memory.cell import Cell
 from zoo.memory.dnc import DNC, DNCCell, DNCConfig
+from zoo.memory.gru import GRU, GRUCell, GRUConfig
 from zoo.memory.lstm import LSTM, LSTMCell, LSTMConfig
 from zoo.memory.ntm import NTM, NTMCell, NTMConfig
+from zoo.memory.rnn import RNN, RNNCell, RNNConfig
 from zoo.memory.sweep import Sweep, SweepConfig
 
 __all__ = [
     "DNC",
+    "GRU",
     "LSTM",
     "NTM",
+    "RNN",
     "Cell",
     "DNCCell",
     "DNCConfig",
+    "GRUCell",
+    "GRUConfig",
     "LSTMCell",
     "LSTMConfig",
     "NTMCell",
     "NTMConfig",
+    "RNNCell",
+    "RNNConfig",
     "Sweep",
     "SweepConfig",
 ]
