@@ -21,16 +21,25 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WIDTH = 6
 MEMORY: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5, "read_heads": 2}
 # Options that make a processor small, or switch on what its defaults leave out.
-SMALL: dict[str, dict[str, Any]] = {"ntm": MEMORY, "dnc": MEMORY, "pgn": {"pointers": True}}
+SMALL: dict[str, dict[str, Any]] = {
+    "ntm": MEMORY,
+    "dnc": MEMORY,
+    "pgn": {"pointers": True},
+    "pointer_graph": {"pointers": True},
+}
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("mpnn", {"adjacency": "given"}),
     ("mpnn", {"adjacency": "given", "aggregation": "mean", "gated": True, "message_layers": 1}),
     ("mpnn", {"aggregation": "sum", "use_ln": False, "input_size": 4}),
     ("pgn", {}),
     ("pgn", {"pointers": True, "masking": False, "symmetrise": False, "message_layers": 2, "use_ln": True}),
+    ("pointer_graph", {}),
+    ("pointer_graph", {"pointers": True, "masking": False, "symmetrise": False, "input_size": 4}),
+    ("pointer_graph", {"pointers": True, "messages": "all"}),
     ("deep_sets", {"pool": "none", "gated": True}),
     ("deep_sets", {"pool": "mean"}),
     ("residual_shuffle_exchange", {"input_size": 4, "blocks": 1}),
+    ("shuffle_exchange", {"input_size": 4, "blocks": 2}),
     ("lstm", {"every": "start", "layers": 2}),
     ("lstm", {"input_size": 4}),
     ("ntm", MEMORY | {"every": "start", "memory_init": "learned"}),

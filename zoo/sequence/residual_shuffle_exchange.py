@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.registry import option
-from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step
+from zoo.processor import Inputs, Latents, ProcessorConfig, State, Step
 from zoo.recording import Kind, Record, Track
 from zoo.registry import register
-from zoo.tokens import tokens
+from zoo.sequence.benes import padded, rotate_left, rotate_right
+from zoo.sequence.whole import WholeSequence
 from zoo.topology import Topology
 
 BIBTEX = """
@@ -63,16 +63,6 @@ class ResidualShuffleExchangeConfig(ProcessorConfig):
         super().__post_init__()
         if self.blocks < 1:
             raise ValueError(f"blocks must be at least 1, not {self.blocks}")
-
-
-def rotate_left(sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
-    """Token at position x comes from the position with the bits of x rotated left by one; length 2^k."""
-    return rearrange(sequence, "batch (half two) hidden -> batch (two half) hidden", two=2)
-
-
-def rotate_right(sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
-    """The inverse of `rotate_left`."""
-    return rearrange(sequence, "batch (two half) hidden -> batch (half two) hidden", two=2)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -143,17 +133,11 @@ class BenesBlock(nn.Module):
     year=2021,
     bibtex=BIBTEX,
 )
-class ResidualShuffleExchange(Processor):
-    """Residual Shuffle-Exchange network over the nodes in order.
-
-    A token is node plus graph plus the maximum over the edges into the node (`zoo.tokens`), plus the node's
-    hidden, each through a linear map where widths differ. Padding is zero when it goes in.
-    """
+class ResidualShuffleExchange(WholeSequence):
+    """Residual Shuffle-Exchange network over the nodes in order; what a token is, `WholeSequence` says."""
 
     Config: ClassVar[type[ProcessorConfig]] = ResidualShuffleExchangeConfig
     config: ResidualShuffleExchangeConfig
-    adjacency = "given"
-    ordered = True
     batch_independent = False
     tracks: Mapping[str, Track] = {
         "layers": Track(
@@ -164,8 +148,6 @@ class ResidualShuffleExchange(Processor):
     def __init__(self, config: ResidualShuffleExchangeConfig) -> None:
         """Make the layers."""
         super().__init__(config)
-        same = self.input_size == self.hidden_size
-        self.embed = nn.Identity() if same else nn.Linear(self.input_size, self.hidden_size)
         self.blocks = nn.ModuleList(BenesBlock(self.hidden_size) for _ in range(config.blocks))
         self.last_switch = SwitchUnit(self.hidden_size)
 
@@ -183,12 +165,7 @@ class ResidualShuffleExchange(Processor):
         self, inputs: Inputs, hidden: Latents, topology: Topology, state: State, seen: list[Tensor] | None
     ) -> Step:
         """The whole network; the sequence before it and after every layer is added to `seen`."""
-        sequence, mask = topology.as_sequence(self.embed(tokens(inputs.encoded, topology)) + hidden.nodes)
-        if mask is not None:
-            sequence = torch.where(mask[..., None], sequence, 0.0)
-        length = sequence.shape[1]
-        padded = max(2, 1 << (length - 1).bit_length())
-        sequence = F.pad(sequence, (0, 0, 0, padded - length))
+        sequence = padded(self.read(inputs, hidden, topology)[0])
         if seen is not None:
             seen.append(sequence)
         for block in self.blocks:
@@ -196,5 +173,5 @@ class ResidualShuffleExchange(Processor):
         sequence = self.last_switch(sequence)
         if seen is not None:
             seen.append(sequence)
-        sequence = sequence[:, :length]
+        sequence = sequence[:, : topology.max_nodes]
         return Step(Latents(topology.from_sequence(sequence)), state)
