@@ -288,6 +288,16 @@ def test_reduce_messages(graphs: Graphs, reduce, layers: int, with_edges: bool) 
         same(dense, message_max(senders, receivers, pair, stack, graphs.dense.neighbours()))
 
 
+def test_weighted_sum(graphs: Graphs) -> None:
+    """Of each head its own weights, and nothing of what lies off the topology."""
+    b, n = shape(graphs)
+    weights, x = torch.randn(b, n, n, 2) * graphs.dense.neighbours()[..., None], torch.randn(b, n, 2, 3)
+    dense = graphs.dense.weighted_sum(weights, x)
+    same(graphs.nodes(dense), graphs.sparse.weighted_sum(graphs.edges(weights), graphs.nodes(x)))
+    same(dense, super(DenseTopology, graphs.dense).weighted_sum(weights, x))
+    same(dense[0, 0, 1], sum(weights[0, j, 0, 1] * x[0, j, 1] for j in range(n)))
+
+
 @pytest.mark.parametrize("with_edges", [True, False])
 def test_score_pairs(graphs: Graphs, with_edges: bool) -> None:
     b, n = shape(graphs)
