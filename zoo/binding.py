@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tasks.spec import Location, Probe, Spec
@@ -33,7 +34,7 @@ def check(spec: Spec, processor: Processor, *, layout: str | None) -> None:
 
 
 def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among: Sequence[Probe]) -> dict[str, Probe]:
-    """The probe of each port: as given, or the only one that fits.
+    """The probe of each port: as given, or the only one that fits, unless two ports would take it.
 
     Args:
         spec: of the task.
@@ -58,4 +59,5 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
             bound[name] = probe
         elif len(fits) == 1:
             bound[name] = fits[0]
-    return bound
+    takers = Counter(probe.name for probe in bound.values())
+    return {name: probe for name, probe in bound.items() if name in given or takers[probe.name] == 1}

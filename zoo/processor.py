@@ -116,8 +116,10 @@ class Processor(nn.Module, abc.ABC):
         memoryless: whether a step's result depends on nothing but inputs and hidden.
         compiles: whether `torch.compile(fullgraph=True)` takes a step.
         batch_independent: whether a sample's result is the same whatever else is in the batch.
+        grows: whether every step adds a slot to its state, on the axis after the nodes.
         asks: probes it wants un-encoded, by name.
         heads: predictions it makes itself, by name; bound heads replace the decoder of their probe.
+        oracles: heads that are given their true values at every step, in evaluation too.
         tracks: what it can record of its own doing, by name.
     """
 
@@ -129,8 +131,10 @@ class Processor(nn.Module, abc.ABC):
     memoryless: ClassVar[bool] = True
     compiles: ClassVar[bool] = True
     batch_independent: ClassVar[bool] = True
+    grows: bool = False
     asks: Mapping[str, Port] = {}
     heads: Mapping[str, Port] = {}
+    oracles: frozenset[str] = frozenset()
     tracks: Mapping[str, Track] = {}
 
     def __init__(self, config: ProcessorConfig) -> None:

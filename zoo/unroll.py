@@ -210,9 +210,10 @@ class Unroll:
             value = frame if scalar else frame.long()
             if t is not None:
                 nothing = self._nothing(probe, value)
-                if self.forced is None or t + 1 >= frames.shape[0]:
+                always = name in self.processor.oracles
+                if t + 1 >= frames.shape[0] or (self.forced is None and not always):
                     value = nothing
-                else:
+                elif self.forced is not None and not always:
                     now = self.topology.per_entry(self.forced[t + 1], probe.location)
                     value = torch.where(now, value, nothing)
             guide[name] = value

@@ -11,7 +11,12 @@ from zoo.memory import LSTMCell, LSTMConfig
 from zoo.recording import Kind
 
 MEMORY = {"controller_size": 8, "slots": 6, "word": 4}
-SMALL = {"ntm": MEMORY | {"write_heads": 2}, "dnc": MEMORY | {"read_heads": 2}, "pgn": {"pointers": True}}
+SMALL = {
+    "ntm": MEMORY | {"write_heads": 2},
+    "dnc": MEMORY | {"read_heads": 2},
+    "pgn": {"pointers": True},
+    "pointer_graph": {"pointers": True},
+}
 every_processor = pytest.mark.parametrize("name", zoo.list_processors())
 every_task = pytest.mark.parametrize("task", ["bfs", "copy", "disjoint_set"])
 

@@ -229,6 +229,22 @@ def test_with_edges_again(graphs: Graphs, both_ways: bool) -> None:
     assert int(sparse.neighbours().sum()) == int(dense.neighbours().sum())
 
 
+def test_among_keeps_edges_between_the_chosen(graphs: Graphs) -> None:
+    chosen = torch.rand(shape(graphs)) < 0.6
+    dense, sparse = graphs.dense.among(chosen), graphs.sparse.among(graphs.nodes(chosen))
+    b, n = shape(graphs)
+    x = torch.randn(b, n, 2)
+    spread = x[:, :, None].expand(b, n, n, 2)
+    for reduce in ("sum", "max"):
+        found = graphs.nodes(dense.aggregate(spread, reduce))
+        same(found, sparse.aggregate(sparse.senders(graphs.nodes(x)), reduce))
+        assert (found[~graphs.nodes(chosen)] == 0).all()
+    expected = graphs.dense.neighbours() & chosen[:, :, None] & chosen[:, None]
+    assert torch.equal(dense.neighbours(), expected)
+    everywhere = graphs.dense.complete().among(chosen).neighbours()
+    assert torch.equal(everywhere, graphs.dense.complete().neighbours() & chosen[:, :, None] & chosen[:, None])
+
+
 def test_without_loops(graphs: Graphs) -> None:
     dense, sparse = graphs.dense.without_loops(), graphs.sparse.without_loops()
     b, n = shape(graphs)

@@ -216,6 +216,10 @@ class Topology(abc.ABC):
         """The same graphs with the edges under `mask` too, both ways; the sparse layout has no others to add."""
 
     @abc.abstractmethod
+    def among(self, nodes: Bool[Tensor, "*nodes"]) -> Topology:
+        """The same graphs with only those edges whose two ends are under `nodes`."""
+
+    @abc.abstractmethod
     def without_loops(self) -> Topology:
         """The same graphs without self-loops; a node that is alone in its graph keeps its own."""
 

@@ -176,6 +176,10 @@ class DenseTopology(Topology):
             return self
         return self._like(self._adjacency | mask | mask.transpose(1, 2))
 
+    def among(self, nodes: Bool[Tensor, "*nodes"]) -> DenseTopology:
+        both = nodes[:, :, None] & nodes[:, None, :]
+        return self._like(both if self._adjacency is None else both & self._adjacency)
+
     def without_loops(self) -> DenseTopology:
         apart = ~torch.eye(self.max_nodes, dtype=torch.bool, device=self.device)
         if self.max_nodes == 1:
