@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 import zoo
+from tasks.spec import Location
 from tests.zoo.graphs import one_graph, random_graphs, random_inputs
 from zoo.processor import Inputs, Latents, Processor, Step, config_options
 from zoo.topology import DenseTopology, Topology
@@ -26,7 +27,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "dnc": MEMORY,
     "pgn": {"pointers": True},
     "pointer_graph": {"pointers": True},
+    "persistent_message_passing": {"masks": True},
 }
+STRUCTURE: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5}
+SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
+SMALL |= {"stack_rnn": {"stacks": 2, "slots": 4}, "sam": MEMORY | {"entries": 2}}
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("mpnn", {"adjacency": "given"}),
     ("mpnn", {"adjacency": "given", "aggregation": "mean", "gated": True, "message_layers": 1}),
@@ -36,14 +41,39 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("pointer_graph", {}),
     ("pointer_graph", {"pointers": True, "masking": False, "symmetrise": False, "input_size": 4}),
     ("pointer_graph", {"pointers": True, "messages": "all"}),
+    ("mpnn", {"adjacency": "given", "aggregation": "min", "message_layers": 0, "update": "linear", "use_ln": False}),
+    ("mpnn", {"adjacency": "given", "aggregation": "min", "update": "none", "gated": True, "use_ln": False}),
+    ("gat", {"heads": 3, "residual": False, "use_ln": False, "input_size": 4}),
+    ("gat", {"adjacency": "full"}),
+    ("gatv2", {"heads": 3, "input_size": 4}),
+    ("gatv2", {"adjacency": "full"}),
+    ("gin", {"aggregation": "mean", "use_ln": False, "learn_epsilon": False, "input_size": 4}),
+    ("gin", {"adjacency": "full", "aggregation": "max"}),
+    ("triplet_gmpnn", {"adjacency": "given", "gated": False, "triplet_width": 2, "input_size": 4}),
+    ("neural_executor", {"aggregation": "attention", "input_size": 4}),
+    ("neural_executor", {"adjacency": "full", "aggregation": "sum"}),
+    ("iter_gnn", {"homogeneous": False, "input_size": 4}),
+    ("persistent_message_passing", {"masks": True, "overwrite": True, "rounds": 2, "input_size": 4}),
+    ("persistent_message_passing", {"masks": True, "adjacency": "full", "use_ln": True}),
     ("deep_sets", {"pool": "none", "gated": True}),
     ("deep_sets", {"pool": "mean"}),
     ("residual_shuffle_exchange", {"input_size": 4, "blocks": 1}),
     ("shuffle_exchange", {"input_size": 4, "blocks": 2}),
+    ("neural_gpu", {"input_size": 4, "height": 2, "relaxations": 2}),
+    ("diagonal_neural_gpu", {"input_size": 4, "diagonal": False}),
     ("lstm", {"every": "start", "layers": 2}),
     ("lstm", {"input_size": 4}),
+    ("gru", {"every": "start", "layers": 2}),
+    ("rnn", {"input_size": 4, "activation": "relu"}),
+    ("stack_rnn", {"stacks": 1, "slots": 3, "no_op": True, "recurrent": False, "input_size": 4}),
+    ("neural_stack", STRUCTURE | {"every": "start", "controller": "gru", "input_size": 4}),
+    ("neural_deque", STRUCTURE | {"slots": 2, "controller": "rnn", "controller_layers": 2}),
     ("ntm", MEMORY | {"every": "start", "memory_init": "learned"}),
     ("dnc", MEMORY | {"controller": "feedforward"}),
+    ("dnc", MEMORY | {"write_heads": 2, "mask_keys": True, "deallocate": True, "sharpen_links": True}),
+    ("dnc", MEMORY | {"links": "sparse", "allocation": "softmax"}),
+    ("dnc", MEMORY | {"links": "none"}),
+    ("sam", MEMORY | {"entries": 3, "every": "start", "memory_init": "learned", "controller": "feedforward"}),
 ]
 CASES = [(name, SMALL.get(name, {})) for name in zoo.list_processors()] + OTHERS
 
@@ -94,11 +124,13 @@ def test_shapes_follow_the_layout(case) -> None:
         entries = tuple(inputs.encoded.nodes.shape[:-1])
         hidden, state = processor.initial(inputs, topology)
         assert hidden.nodes.shape == (*entries, processor.hidden_size)
-        for step in unroll(processor, inputs, topology, 2):
+        for taken, step in enumerate(unroll(processor, inputs, topology, 2), 1):
             assert step.hidden.nodes.shape == (*entries, processor.hidden_size)
             assert (step.hidden.edges is not None) == ("edges" in processor.writes)
             assert (step.hidden.graph is not None) == ("graph" in processor.writes)
-            assert [leaf.shape for leaf in tensors(step.state)] == [leaf.shape for leaf in tensors(state)]
+            added = {len(entries): taken} if processor.grows else {}
+            expected = [[n + added.get(axis, 0) for axis, n in enumerate(leaf.shape)] for leaf in tensors(state)]
+            assert [[*leaf.shape] for leaf in tensors(step.state)] == expected
             assert set(step.heads) <= set(processor.heads)
             for leaf in tensors(step):
                 assert not leaf.is_floating_point() or leaf.isfinite().all()
@@ -178,7 +210,10 @@ def test_sparse_equals_dense(case, float64) -> None:
     for a, b in zip(dense, sparse, strict=True):
         torch.testing.assert_close(graphs.nodes(a.hidden.nodes), b.hidden.nodes, rtol=0, atol=1e-12)
         for name, head in a.heads.items():
-            moved = graphs.edges(head) if name == "pointers" else graphs.nodes(head)
+            if processor.heads[name].location is Location.GRAPH:
+                moved = head
+            else:
+                moved = graphs.edges(head) if name == "pointers" else graphs.nodes(head)
             torch.testing.assert_close(moved, b.heads[name], rtol=0, atol=1e-12)
 
 
@@ -194,7 +229,7 @@ def test_gradient_reaches_every_parameter(case, float64) -> None:
         step = processor(inputs, hidden, graphs.dense, state)
         hidden, state = step.hidden, step.state
         heads = [graphs.dense.log_softmax(v, "receiver") if k == "pointers" else v for k, v in step.heads.items()]
-        for value in [hidden.nodes, *heads]:
+        for value in [*tensors(hidden), *heads]:
             loss = loss + (torch.where(value.isfinite(), value, 0.0) * torch.randn_like(value)).sum()
     loss.backward()
     unused = set() if step.heads else {"pointer_head.query", "pointer_head.key", "modify_head"}
