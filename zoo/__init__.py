@@ -3,14 +3,26 @@
 from zoo.codec import ReasonerConfig
 from zoo.edges import FoldedEdges
 from zoo.graph import deep_sets as deep_sets
+from zoo.graph import gat as gat
+from zoo.graph import gatv2 as gatv2
+from zoo.graph import gin as gin
+from zoo.graph import iter_gnn as iter_gnn
 from zoo.graph import mpnn as mpnn
+from zoo.graph import neural_executor as neural_executor
+from zoo.graph import persistent_message_passing as persistent_message_passing
 from zoo.graph import pgn as pgn
 from zoo.graph import pointer_graph as pointer_graph
+from zoo.graph import triplet_gmpnn as triplet_gmpnn
 from zoo.memory import dnc as dnc
 from zoo.memory import gru as gru
 from zoo.memory import lstm as lstm
+from zoo.memory import neural_deque as neural_deque
+from zoo.memory import neural_queue as neural_queue
+from zoo.memory import neural_stack as neural_stack
 from zoo.memory import ntm as ntm
 from zoo.memory import rnn as rnn
+from zoo.memory import sam as sam
+from zoo.memory import stack_rnn as stack_rnn
 from zoo.prediction import Prediction
 from zoo.presets import Preset, list_presets
 from zoo.pretrained import list_pretrained, load_pretrained
@@ -18,6 +30,8 @@ from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, Ste
 from zoo.reasoner import Reasoner
 from zoo.recording import Kind, Record, Track
 from zoo.registry import create, describe, list_processors, register
+from zoo.sequence import diagonal_neural_gpu as diagonal_neural_gpu
+from zoo.sequence import neural_gpu as neural_gpu
 from zoo.sequence import residual_shuffle_exchange as residual_shuffle_exchange
 from zoo.sequence import shuffle_exchange as shuffle_exchange
 from zoo.topology import DenseTopology, SparseTopology, Topology

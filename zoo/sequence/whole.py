@@ -11,6 +11,21 @@ from zoo.tokens import tokens
 from zoo.topology import Topology
 
 
+def own_iterations(mask: Bool[Tensor, "batch length"] | None, length: int) -> list[Bool[Tensor, " batch"]] | list[None]:
+    """For a network that is iterated as often as a sequence is long: whether each sample takes part, by iteration.
+
+    Args:
+        mask: what of each sequence is no padding; None if nothing is padded.
+        length: of the longest sequence, which is the number of iterations.
+
+    Returns:
+        One entry an iteration; None where all samples take part.
+    """
+    if mask is None:
+        return [None] * length
+    return list((torch.arange(length, device=mask.device)[:, None] < mask.sum(1)).unbind(0))
+
+
 class WholeSequence(Processor):
     """A processor that reads all nodes at once, in their order.
 
