@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tasks.spec import Location, Probe, Spec
@@ -34,7 +33,7 @@ def check(spec: Spec, processor: Processor, *, layout: str | None) -> None:
 
 
 def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among: Sequence[Probe]) -> dict[str, Probe]:
-    """The probe of each port: as given, or the only one that fits, unless two ports would take it.
+    """The probe of each port: as given, or the one that the port names, or the only one that fits.
 
     Args:
         spec: of the task.
@@ -48,7 +47,7 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
     bound = {}
     for name, port in ports.items():
         fits = [p for p in among if p.location is port.location and p.type is port.type]
-        fits = [p for p in fits if not p.streamed and p.channels == 1]
+        fits = [p for p in fits if (p.name == port.probe if port.probe else not p.streamed and p.channels == 1)]
         if name in given:
             probe = spec[given[name]]
             if probe.location is not port.location or probe.type is not port.type:
@@ -57,7 +56,6 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
                     f"{probe.name} a {probe.location} {probe.type}"
                 )
             bound[name] = probe
-        elif len(fits) == 1:
+        elif len(fits) == 1 and port.by_default:
             bound[name] = fits[0]
-    takers = Counter(probe.name for probe in bound.values())
-    return {name: probe for name, probe in bound.items() if name in given or takers[probe.name] == 1}
+    return bound

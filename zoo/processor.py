@@ -82,10 +82,19 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Port:
-    """A probe that a processor asks for, or predicts itself: what it must be to be bound."""
+    """A probe that a processor asks for, or predicts itself: what it must be to be bound.
+
+    Attributes:
+        location: where the probe lies.
+        type: what its values are.
+        by_default: whether a task's only probe of that location and type is bound to it without being named.
+        probe: the name of the only one that is; any, if not given.
+    """
 
     location: Location
     type: Type
+    by_default: bool = True
+    probe: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

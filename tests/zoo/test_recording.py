@@ -16,6 +16,7 @@ SMALL = {
     "dnc": MEMORY | {"read_heads": 2},
     "pgn": {"pointers": True},
     "pointer_graph": {"pointers": True},
+    "persistent_message_passing": {"masks": True},
 }
 every_processor = pytest.mark.parametrize("name", zoo.list_processors())
 every_task = pytest.mark.parametrize("task", ["bfs", "copy", "disjoint_set"])
