@@ -4,8 +4,13 @@ from zoo.memory.cell import Cell
 from zoo.memory.dnc import DNC, DNCCell, DNCConfig
 from zoo.memory.gru import GRU, GRUCell, GRUConfig
 from zoo.memory.lstm import LSTM, LSTMCell, LSTMConfig
+from zoo.memory.neural_deque import NeuralDeque, NeuralDequeConfig
+from zoo.memory.neural_queue import NeuralQueue, NeuralQueueConfig
+from zoo.memory.neural_stack import NeuralStack, NeuralStackConfig
 from zoo.memory.ntm import NTM, NTMCell, NTMConfig
 from zoo.memory.rnn import RNN, RNNCell, RNNConfig
+from zoo.memory.stack_rnn import StackRNN, StackRNNCell, StackRNNConfig
+from zoo.memory.structures import StructureCell, StructureConfig
 from zoo.memory.sweep import Sweep, SweepConfig
 
 __all__ = [
@@ -23,8 +28,19 @@ __all__ = [
     "LSTMConfig",
     "NTMCell",
     "NTMConfig",
+    "NeuralDeque",
+    "NeuralDequeConfig",
+    "NeuralQueue",
+    "NeuralQueueConfig",
+    "NeuralStack",
+    "NeuralStackConfig",
     "RNNCell",
     "RNNConfig",
+    "StackRNN",
+    "StackRNNCell",
+    "StackRNNConfig",
+    "StructureCell",
+    "StructureConfig",
     "Sweep",
     "SweepConfig",
 ]
