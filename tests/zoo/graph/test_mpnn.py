@@ -53,7 +53,7 @@ def reference(processor, adjacency: Tensor, x: Tensor, edges: Tensor | None, gra
         reduced = {"max": stack.amax(0), "min": stack.amin(0), "sum": stack.sum(0), "mean": stack.sum(0) / len(stack)}[
             part.reduce
         ]
-        form = processor.config.update
+        form = update.form
         new = reduced if form == "none" else affine(update.from_node, z_i) + affine(update.from_messages, reduced)
         if form == "relu":
             new = new.clamp_min(0)
