@@ -22,6 +22,7 @@ from zoo.topology import Topology
 MEMORY = {"controller_size": 16, "slots": 8, "word": 6}
 SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}}
 STRUCTURE = {"controller_size": 16, "slots": 16, "word": 6}
+SMALL |= {"baby_ntm": {"slots": 8}, "suzgun_stack_rnn": {"slots": 8}}
 SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
 SMALL |= {"stack_rnn": {"stacks": 2, "slots": 8}, "sam": MEMORY | {"read_heads": 2}}
 # Ten repeats make long sequences, which would cost more than all other tasks together.

@@ -13,6 +13,7 @@ from zoo.graph import persistent_message_passing as persistent_message_passing
 from zoo.graph import pgn as pgn
 from zoo.graph import pointer_graph as pointer_graph
 from zoo.graph import triplet_gmpnn as triplet_gmpnn
+from zoo.memory import baby_ntm as baby_ntm
 from zoo.memory import dnc as dnc
 from zoo.memory import gru as gru
 from zoo.memory import lstm as lstm
@@ -23,6 +24,7 @@ from zoo.memory import ntm as ntm
 from zoo.memory import rnn as rnn
 from zoo.memory import sam as sam
 from zoo.memory import stack_rnn as stack_rnn
+from zoo.memory import suzgun_stack_rnn as suzgun_stack_rnn
 from zoo.prediction import Prediction
 from zoo.presets import Preset, list_presets
 from zoo.pretrained import list_pretrained, load_pretrained

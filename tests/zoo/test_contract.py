@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "persistent_message_passing": {"masks": True},
 }
 STRUCTURE: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5}
+SMALL |= {"baby_ntm": {"slots": 4, "word": 3}, "suzgun_stack_rnn": {"slots": 4, "word": 3}}
 SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
 SMALL |= {"stack_rnn": {"stacks": 2, "slots": 4}, "sam": MEMORY | {"entries": 2}}
 OTHERS: list[tuple[str, dict[str, Any]]] = [
@@ -66,6 +67,8 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("gru", {"every": "start", "layers": 2}),
     ("rnn", {"input_size": 4, "activation": "relu"}),
     ("stack_rnn", {"stacks": 1, "slots": 3, "no_op": True, "recurrent": False, "input_size": 4}),
+    ("baby_ntm", {"slots": 3, "every": "start", "layers": 2}),
+    ("suzgun_stack_rnn", {"slots": 2, "word": 1, "controller": "lstm", "input_size": 4}),
     ("neural_stack", STRUCTURE | {"every": "start", "controller": "gru", "input_size": 4}),
     ("neural_deque", STRUCTURE | {"slots": 2, "controller": "rnn", "controller_layers": 2}),
     ("ntm", MEMORY | {"every": "start", "memory_init": "learned"}),

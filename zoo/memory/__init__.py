@@ -1,5 +1,6 @@
 """Cells, swept over the nodes as processors: networks with a memory of their own."""
 
+from zoo.memory.baby_ntm import BabyNTM, BabyNTMCell, BabyNTMConfig
 from zoo.memory.cell import Cell
 from zoo.memory.dnc import DNC, DNCCell, DNCConfig
 from zoo.memory.gru import GRU, GRUCell, GRUConfig
@@ -11,6 +12,7 @@ from zoo.memory.ntm import NTM, NTMCell, NTMConfig
 from zoo.memory.rnn import RNN, RNNCell, RNNConfig
 from zoo.memory.stack_rnn import StackRNN, StackRNNCell, StackRNNConfig
 from zoo.memory.structures import StructureCell, StructureConfig
+from zoo.memory.suzgun_stack_rnn import SuzgunStackRNN, SuzgunStackRNNCell, SuzgunStackRNNConfig
 from zoo.memory.sweep import Sweep, SweepConfig
 
 __all__ = [
@@ -19,6 +21,9 @@ __all__ = [
     "LSTM",
     "NTM",
     "RNN",
+    "BabyNTM",
+    "BabyNTMCell",
+    "BabyNTMConfig",
     "Cell",
     "DNCCell",
     "DNCConfig",
@@ -41,6 +46,9 @@ __all__ = [
     "StackRNNConfig",
     "StructureCell",
     "StructureConfig",
+    "SuzgunStackRNN",
+    "SuzgunStackRNNCell",
+    "SuzgunStackRNNConfig",
     "Sweep",
     "SweepConfig",
 ]
