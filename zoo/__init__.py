@@ -13,6 +13,7 @@ from zoo.graph import persistent_message_passing as persistent_message_passing
 from zoo.graph import pgn as pgn
 from zoo.graph import pointer_graph as pointer_graph
 from zoo.graph import triplet_gmpnn as triplet_gmpnn
+from zoo.memory import adnc as adnc
 from zoo.memory import baby_ntm as baby_ntm
 from zoo.memory import dnc as dnc
 from zoo.memory import gru as gru
@@ -36,6 +37,8 @@ from zoo.sequence import diagonal_neural_gpu as diagonal_neural_gpu
 from zoo.sequence import neural_gpu as neural_gpu
 from zoo.sequence import residual_shuffle_exchange as residual_shuffle_exchange
 from zoo.sequence import shuffle_exchange as shuffle_exchange
+from zoo.sequence import transformer as transformer
+from zoo.sequence import universal_transformer as universal_transformer
 from zoo.topology import DenseTopology, SparseTopology, Topology
 
 __all__ = [

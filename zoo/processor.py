@@ -136,7 +136,7 @@ class Processor(nn.Module, abc.ABC):
     layouts: frozenset[str] = frozenset({"dense", "sparse"})
     writes: ClassVar[frozenset[str]] = frozenset({"nodes"})
     adjacency: str = "none"
-    ordered: ClassVar[bool] = False
+    ordered: bool = False
     memoryless: ClassVar[bool] = True
     compiles: ClassVar[bool] = True
     batch_independent: ClassVar[bool] = True

@@ -25,6 +25,7 @@ MEMORY: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5, "read_hea
 SMALL: dict[str, dict[str, Any]] = {
     "ntm": MEMORY,
     "dnc": MEMORY,
+    "adnc": MEMORY,
     "pgn": {"pointers": True},
     "pointer_graph": {"pointers": True},
     "persistent_message_passing": {"masks": True},
@@ -33,6 +34,8 @@ STRUCTURE: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5}
 SMALL |= {"baby_ntm": {"slots": 4, "word": 3}, "suzgun_stack_rnn": {"slots": 4, "word": 3}}
 SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
 SMALL |= {"stack_rnn": {"stacks": 2, "slots": 4}, "sam": MEMORY | {"entries": 2}}
+ATTENTION: dict[str, Any] = {"heads": 3, "ff_size": 4}
+SMALL |= {"transformer": ATTENTION | {"layers": 2}, "universal_transformer": ATTENTION | {"max_steps": 3}}
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("mpnn", {"adjacency": "given"}),
     ("mpnn", {"adjacency": "given", "aggregation": "mean", "gated": True, "message_layers": 1}),
@@ -62,6 +65,9 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("shuffle_exchange", {"input_size": 4, "blocks": 2}),
     ("neural_gpu", {"input_size": 4, "height": 2, "relaxations": 2}),
     ("diagonal_neural_gpu", {"input_size": 4, "diagonal": False}),
+    ("transformer", ATTENTION | {"input_size": 4, "layers": 1, "positions": "none", "norm": "pre"}),
+    ("universal_transformer", ATTENTION | {"positions": "none", "max_steps": 2, "output": "averaged"}),
+    ("universal_transformer", ATTENTION | {"input_size": 4, "act": False, "max_steps": 2}),
     ("lstm", {"every": "start", "layers": 2}),
     ("lstm", {"input_size": 4}),
     ("gru", {"every": "start", "layers": 2}),
@@ -76,6 +82,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("dnc", MEMORY | {"write_heads": 2, "mask_keys": True, "deallocate": True, "sharpen_links": True}),
     ("dnc", MEMORY | {"links": "sparse", "allocation": "softmax"}),
     ("dnc", MEMORY | {"links": "none"}),
+    ("adnc", MEMORY | {"every": "start", "bidirectional": False, "links": "dense", "input_size": 4}),
     ("sam", MEMORY | {"entries": 3, "every": "start", "memory_init": "learned", "controller": "feedforward"}),
 ]
 CASES = [(name, SMALL.get(name, {})) for name in zoo.list_processors()] + OTHERS
