@@ -73,7 +73,7 @@ class PGN(Processor):
     adjacency = "predicted"
     memoryless = False
     heads: Mapping[str, Port] = HEADS
-    tracks: Mapping[str, Track] = {"senders": SENDERS} | TRACKS
+    tracks: Mapping[str, Track] = {"senders": SENDERS, **TRACKS}
 
     def __init__(self, config: PGNConfig) -> None:
         """Make the layers; without masking there is no head `modify`."""
@@ -114,7 +114,7 @@ class PGN(Processor):
         """A step, who was heard in it, and what became of the pointers, as far as they are computed."""
         step = self(inputs, hidden, topology, state)
         heard = self.messages.shares(*self._read(inputs, hidden, topology, state))
-        return step, {"senders": heard} | pointer_record(step, inputs)
+        return step, {"senders": heard, **pointer_record(step, inputs)}
 
     def _read(
         self, inputs: Inputs, hidden: Latents, topology: Topology, state: State
