@@ -14,6 +14,7 @@ MEMORY = {"controller_size": 8, "slots": 6, "word": 4}
 SMALL = {
     "ntm": MEMORY | {"write_heads": 2},
     "dnc": MEMORY | {"read_heads": 2},
+    "adnc": MEMORY | {"read_heads": 2},
     "pgn": {"pointers": True},
     "pointer_graph": {"pointers": True},
     "persistent_message_passing": {"masks": True},

@@ -170,8 +170,16 @@ def suffixes(writes: int) -> list[str]:
 class DNCCell(Cell):
     """The DNC as a cell; `forward` is the paper's step. Dense links grow with the square of the slots."""
 
-    def __init__(self, config: DNCConfig) -> None:
-        """Make controller, interface and output layer."""
+    def __init__(
+        self, config: DNCConfig, *, controller: nn.Module | None = None, normalise: float | None = None
+    ) -> None:
+        """Make controller, interface and output layer.
+
+        Args:
+            config: options.
+            controller: in place of the published one; there are no kernels for it.
+            normalise: epsilon of a layer norm of the interface; None for none.
+        """
         super().__init__()
         self.config = config
         self.input_size = config.input_size or config.hidden_size
@@ -179,7 +187,7 @@ class DNCCell(Cell):
         linked = config.links != "none"
         self.tracks = {**TRACKS, **(link_tracks(writes) if linked else {})}
         self.initial_memory = InitialMemory(config.memory_init, config.slots, word)
-        self.controller = Controller(config, self.input_size + reads * word, skip=True)
+        self.controller = controller or Controller(config, self.input_size + reads * word, skip=True)
         # The paper's W R + 3 W + 5 R + 3 channels, grouped by activation, and those of the options.
         self.widths = (
             *(reads * word, writes * word, writes * word, reads + writes, reads, writes, writes, writes * word),
@@ -192,6 +200,7 @@ class DNCCell(Cell):
         self.output, self.output_size = output_layer(config, self.controller.output_size + reads * word)
         nn.init.xavier_uniform_(self.interface.weight)
         nn.init.zeros_(self.interface.bias)
+        self.norm = None if normalise is None else nn.LayerNorm(sum(self.widths), eps=normalise)
 
     def initial(self, batch_size: int, *, like: Tensor) -> DNCState:
         """An empty memory: nothing used, linked, written or read."""
@@ -290,7 +299,8 @@ class DNCCell(Cell):
         mask: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch length output"], DNCState]:
         """All tokens; as published, on the CPU and outside the compiler, as machine code (`zoo.memory.dnc_scan`)."""
-        if not (self.config.as_published and has_kernels(xs)):
+        plain = self.config.as_published and self.norm is None and isinstance(self.controller, Controller)
+        if not (plain and has_kernels(xs)):
             return self.loop(xs, state, mask)
         assert isinstance(state.link, Tensor)
         one_head = (state.precedence[:, 0], state.link[:, 0], state.write_weightings[:, 0])
@@ -327,6 +337,8 @@ class DNCCell(Cell):
         """The interface vector of the controller's output, parsed."""
         config = self.config
         raw = self.interface(output)
+        if self.norm is not None:
+            raw = self.norm(raw)
         if config.clip is not None:
             raw = raw.clamp(-config.clip, config.clip)
         keys, write_keys, write_vectors, strengths, free, allocating, writing, erase, *rest = raw.split(self.widths, 1)

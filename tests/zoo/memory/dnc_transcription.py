@@ -138,13 +138,19 @@ def dnc_step(
 ) -> tuple[Array, dict[str, Array]]:
     """One token."""
     options = options or Options()
-    reads, writes, slots = model.sizes.reads, model.sizes.writes, len(state["memory"])
     inputs = np.concatenate([x, *state["reads"]])
     out, hidden, cell = controller(
         model.layers, inputs, state["hidden"], state["cell"], recurrent=model.recurrent, skip=True
     )
     told = parse(model, options, np.clip(model.interface(out), -model.clip, model.clip))
+    after = access(model, options, told, state) | {"hidden": hidden, "cell": cell}
+    features = np.concatenate([out, *after["reads"]])
+    return features if model.output is None else model.output(features), after
 
+
+def access(model: Model, options: Options, told: Told, state: dict[str, Array]) -> dict[str, Array]:
+    """What the memory is after a token, and what was read from it."""
+    reads, writes, slots = model.sizes.reads, model.sizes.writes, len(state["memory"])
     usage, retention = np.zeros(slots), np.zeros(slots)
     for i in range(slots):
         retention[i] = math.prod(1 - told.free[r] * state["read_weightings"][r, i] for r in range(reads))
@@ -174,8 +180,6 @@ def dnc_step(
     precedence = np.array([(1 - sum(writing[h])) * state["precedence"][h] + writing[h] for h in range(writes)])
     weightings = weigh(model, options, told, memory, links, state["read_weightings"])
     new_reads = np.array([sum(w[i] * memory[i] for i in range(slots)) for w in weightings])
-    features = np.concatenate([out, *new_reads])
-    y = features if model.output is None else model.output(features)
     after = {"memory": memory, "usage": usage, "precedence": precedence, "write_weightings": writing}
-    after |= {"read_weightings": weightings, "reads": new_reads, "hidden": hidden, "cell": cell}
-    return y, after if options.links == "none" else after | {"link": links}
+    after |= {"read_weightings": weightings, "reads": new_reads}
+    return after if options.links == "none" else after | {"link": links}
