@@ -7,6 +7,7 @@ from zoo.graph import gat as gat
 from zoo.graph import gatv2 as gatv2
 from zoo.graph import gin as gin
 from zoo.graph import iter_gnn as iter_gnn
+from zoo.graph import memnet as memnet
 from zoo.graph import mpnn as mpnn
 from zoo.graph import neural_executor as neural_executor
 from zoo.graph import persistent_message_passing as persistent_message_passing

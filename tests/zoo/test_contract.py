@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "persistent_message_passing": {"masks": True},
 }
 STRUCTURE: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5}
+SMALL |= {"memnet": {"slots": 4, "embedding_size": 3}}
 SMALL |= {"baby_ntm": {"slots": 4, "word": 3}, "suzgun_stack_rnn": {"slots": 4, "word": 3}}
 SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
 SMALL |= {"stack_rnn": {"stacks": 2, "slots": 4}, "sam": MEMORY | {"entries": 2}}
@@ -73,6 +74,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("gru", {"every": "start", "layers": 2}),
     ("rnn", {"input_size": 4, "activation": "relu"}),
     ("stack_rnn", {"stacks": 1, "slots": 3, "no_op": True, "recurrent": False, "input_size": 4}),
+    ("memnet", {"slots": 3, "hops": 3, "adjacency": "full", "use_ln": True, "input_size": 4}),
     ("baby_ntm", {"slots": 3, "every": "start", "layers": 2}),
     ("suzgun_stack_rnn", {"slots": 2, "word": 1, "controller": "lstm", "input_size": 4}),
     ("neural_stack", STRUCTURE | {"every": "start", "controller": "gru", "input_size": 4}),

@@ -5,7 +5,7 @@ layers, and how they see the top, are in `zoo.memory.topped`.
 
 It is not the Stack-RNN of Joulin & Mikolov (`stack_rnn`): entries are vectors and empty ones 0, not -1; the hidden is
 that of tanh layers or an LSTM; the top is added to the hidden before the layers read it, so that it goes through the
-recurrent weights; and all maps have biases. The authors' softmax with temperature and their Gumbel-softmax are left out.
+recurrent weights; and all maps have biases. The authors' softmax with temperature and Gumbel-softmax are left out.
 """
 
 from __future__ import annotations
