@@ -25,6 +25,7 @@ from zoo.memory import neural_stack as neural_stack
 from zoo.memory import ntm as ntm
 from zoo.memory import rnn as rnn
 from zoo.memory import sam as sam
+from zoo.memory import sdnc as sdnc
 from zoo.memory import stack_rnn as stack_rnn
 from zoo.memory import suzgun_stack_rnn as suzgun_stack_rnn
 from zoo.prediction import Prediction
@@ -35,6 +36,7 @@ from zoo.reasoner import Reasoner
 from zoo.recording import Kind, Record, Track
 from zoo.registry import create, describe, list_processors, register
 from zoo.sequence import diagonal_neural_gpu as diagonal_neural_gpu
+from zoo.sequence import matrix_shuffle_exchange as matrix_shuffle_exchange
 from zoo.sequence import neural_gpu as neural_gpu
 from zoo.sequence import residual_shuffle_exchange as residual_shuffle_exchange
 from zoo.sequence import shuffle_exchange as shuffle_exchange

@@ -66,6 +66,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("shuffle_exchange", {"input_size": 4, "blocks": 2}),
     ("neural_gpu", {"input_size": 4, "height": 2, "relaxations": 2}),
     ("diagonal_neural_gpu", {"input_size": 4, "diagonal": False}),
+    ("matrix_shuffle_exchange", {"input_size": 4, "blocks": 1}),
     ("transformer", ATTENTION | {"input_size": 4, "layers": 1, "positions": "none", "norm": "pre"}),
     ("universal_transformer", ATTENTION | {"positions": "none", "max_steps": 2, "output": "averaged"}),
     ("universal_transformer", ATTENTION | {"input_size": 4, "act": False, "max_steps": 2}),

@@ -27,6 +27,7 @@ from zoo.processor import Inputs, Latents, ProcessorConfig, State, Step
 from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 from zoo.sequence.benes import padded, rotate_left, rotate_right
+from zoo.sequence.residual_switch import CANDIDATE_WEIGHT, RESIDUAL_WEIGHT, gelu
 from zoo.sequence.whole import WholeSequence
 from zoo.topology import Topology
 
@@ -39,12 +40,6 @@ BIBTEX = """
   year      = {2021}
 }
 """
-
-RESIDUAL_WEIGHT = 0.9
-"""Start of the residual's scale σ(S) (paper, section "Residual Switch Unit")."""
-
-CANDIDATE_WEIGHT = math.sqrt(1 - RESIDUAL_WEIGHT**2) * 0.25
-"""The constant h: keeps the variance of a switch's output near that of its input."""
 
 RESIDUAL_RATE = 2.0
 """S is stored divided by this, which speeds up its learning as much (authors' code)."""
@@ -63,11 +58,6 @@ class ResidualShuffleExchangeConfig(ProcessorConfig):
         super().__post_init__()
         if self.blocks < 1:
             raise ValueError(f"blocks must be at least 1, not {self.blocks}")
-
-
-def gelu(x: Tensor) -> Tensor:
-    """The authors' approximation of GELU."""
-    return x * torch.sigmoid(1.702 * x)
 
 
 class SwitchUnit(nn.Module):
