@@ -24,7 +24,7 @@ SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}, "adnc": MEMORY | {"re
 STRUCTURE = {"controller_size": 16, "slots": 16, "word": 6}
 SMALL |= {"baby_ntm": {"slots": 8}, "suzgun_stack_rnn": {"slots": 8}}
 SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
-SMALL |= {"stack_rnn": {"stacks": 2, "slots": 8}, "sam": MEMORY | {"read_heads": 2}}
+SMALL |= {"stack_rnn": {"stacks": 2, "slots": 8}, "sam": MEMORY | {"read_heads": 2}, "sdnc": MEMORY | {"read_heads": 2}}
 SMALL |= {"transformer": {"layers": 2}}
 # Ten repeats make long sequences, which would cost more than all other tasks together.
 SHORT = {"repeat_copy": {"max_repeats": 2}}

@@ -12,6 +12,7 @@ from zoo.memory.neural_stack import NeuralStack, NeuralStackConfig
 from zoo.memory.ntm import NTM, NTMCell, NTMConfig
 from zoo.memory.rnn import RNN, RNNCell, RNNConfig
 from zoo.memory.sam import SAM, SAMCell, SAMConfig
+from zoo.memory.sdnc import SDNC, SDNCCell, SDNCConfig
 from zoo.memory.stack_rnn import StackRNN, StackRNNCell, StackRNNConfig
 from zoo.memory.structures import StructureCell, StructureConfig
 from zoo.memory.suzgun_stack_rnn import SuzgunStackRNN, SuzgunStackRNNCell, SuzgunStackRNNConfig
@@ -25,6 +26,7 @@ __all__ = [
     "NTM",
     "RNN",
     "SAM",
+    "SDNC",
     "ADNCCell",
     "ADNCConfig",
     "BabyNTM",
@@ -49,6 +51,8 @@ __all__ = [
     "RNNConfig",
     "SAMCell",
     "SAMConfig",
+    "SDNCCell",
+    "SDNCConfig",
     "StackRNN",
     "StackRNNCell",
     "StackRNNConfig",

@@ -20,6 +20,8 @@ from zoo.memory import (
     NTMConfig,
     RNNCell,
     RNNConfig,
+    SAMCell,
+    SAMConfig,
 )
 
 NTM_SETTINGS: dict[str, dict[str, Any]] = {
@@ -53,7 +55,15 @@ DNC_SETTINGS |= DNC_OPTIONS
 LSTM_SETTINGS: dict[str, dict[str, Any]] = {"lstm": {}, "lstm-deep": {"layers": 3, "learn_initial": False}}
 GRU_SETTINGS: dict[str, dict[str, Any]] = {"gru": {}, "gru-deep": {"layers": 3, "learn_initial": False}}
 RNN_SETTINGS: dict[str, dict[str, Any]] = {"rnn": {"layers": 2}, "rnn-relu": {"activation": "relu"}}
-SETTINGS = [*NTM_SETTINGS, *DNC_SETTINGS, *LSTM_SETTINGS, *GRU_SETTINGS, *RNN_SETTINGS]
+SAM_SETTINGS: dict[str, dict[str, Any]] = {
+    "sam": {"read_heads": 2, "entries": 3},
+    "sam-feedforward": {
+        **{"read_heads": 1, "entries": 2, "controller": "feedforward", "controller_layers": 2},
+        **{"memory_init": "learned", "clip": None, "output": "concat"},
+    },
+    "sam-all": {"read_heads": 4, "entries": 7, "clip": 0.7, "controller_layers": 2, "threshold": 0.2},
+}
+SETTINGS = [*NTM_SETTINGS, *DNC_SETTINGS, *LSTM_SETTINGS, *GRU_SETTINGS, *RNN_SETTINGS, *SAM_SETTINGS]
 
 
 def make(name: str, **options: Any) -> Cell:
@@ -65,6 +75,8 @@ def make(name: str, **options: Any) -> Cell:
         cell = NTMCell(NTMConfig(**sizes | memory | NTM_SETTINGS[name] | options))
     elif name in DNC_SETTINGS:
         cell = DNCCell(DNCConfig(**sizes | memory | DNC_SETTINGS[name] | options))
+    elif name in SAM_SETTINGS:
+        cell = SAMCell(SAMConfig(**sizes | memory | SAM_SETTINGS[name] | options))
     elif name in GRU_SETTINGS:
         cell = GRUCell(GRUConfig(**sizes | GRU_SETTINGS[name] | options))
     elif name in RNN_SETTINGS:
