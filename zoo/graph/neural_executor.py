@@ -110,7 +110,7 @@ class NeuralExecutor(Processor):
     heads: Mapping[str, Port] = {"stop": Port(Location.GRAPH, Type.MASK, by_default=False)}
     tracks: Mapping[str, Track] = {
         "senders": SENDERS,
-        "stop": Track(Kind.GATE, (), "probability that the step is the last"),
+        "stop": Track(Kind.GATE, (), "probability that the step is the last", drawn=False),
     }
 
     def __init__(self, config: NeuralExecutorConfig) -> None:
