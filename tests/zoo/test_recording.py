@@ -19,6 +19,8 @@ SMALL = {
     "pointer_graph": {"pointers": True},
     "persistent_message_passing": {"masks": True},
 }
+SMALL |= {"neural_stack": MEMORY, "neural_queue": MEMORY, "neural_deque": MEMORY}
+SMALL |= {"stack_rnn": {"stacks": 2, "slots": 6}, "baby_ntm": {"slots": 6}, "suzgun_stack_rnn": {"slots": 6}}
 every_processor = pytest.mark.parametrize("name", zoo.list_processors())
 every_task = pytest.mark.parametrize("task", ["bfs", "copy", "disjoint_set"])
 

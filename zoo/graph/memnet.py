@@ -87,6 +87,7 @@ class MemNet(Processor):
     config: MemNetConfig
     layouts = frozenset({"dense"})
     ordered = True
+    encoding: Tensor
 
     def __init__(self, config: MemNetConfig) -> None:
         """Make the embeddings and the maps after them, none with a bias, as in the benchmark."""

@@ -10,8 +10,8 @@ With σ the logistic function, several stacks of scalars, the top at index 0, ea
 An empty entry is -1. As in the authors' code a stack has room for 200, what is pushed out at the bottom is lost, no map
 has a bias, and weights start with a standard deviation of 0.1 (theirs are sums of three uniform draws). `rounding`
 takes the likeliest action alone in evaluation, as in the paper's results with rounding. On the paper's counting
-languages R is 0 (`recurrent=False`, preset `stack_rnn.joulin2015`); the default keeps the general equation. Different on
-purpose: gradients are neither cut after 50 tokens nor clipped within a step; that belongs to training.
+languages R is 0 (`recurrent=False`, preset `stack_rnn.joulin2015`); the default keeps the general equation. Different
+on purpose: gradients are neither cut after 50 tokens nor clipped within a step; that belongs to training.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def test_step_follows_the_equations(hops: int, adjacency: str, rest: bool) -> No
     processor = make(hops=hops, adjacency=adjacency)
     graphs = random_graphs([6, 1, 3])
     inputs = random_inputs(graphs.dense, WIDTH, edges=rest, graph=rest)
-    x, edges, graph = inputs.encoded
+    x, graph = inputs.encoded.nodes, inputs.encoded.graph
+    edges: Any = inputs.encoded.edges
     with torch.no_grad():
         found = processor(inputs, processor.zeros(inputs), graphs.dense, ()).hidden.nodes
         for g, size in enumerate(graphs.sizes.tolist()):
@@ -76,7 +77,7 @@ def test_step_follows_the_equations(hops: int, adjacency: str, rest: bool) -> No
                 memory: list[Tensor | None] = [None] * max(4, size)
                 for j in range(size):
                     if edges is not None and exists[i, j]:
-                        memory[j] = edges[g, i, j]  # type: ignore[index]
+                        memory[j] = edges[g, i, j]
                 expected = slow(processor, x[g, i], memory)
                 if graph is not None:
                     expected = expected + slow(processor, graph[g], [None] * 4)
@@ -113,8 +114,8 @@ def test_without_places_the_order_of_the_nodes_is_nothing() -> None:
     graphs = random_graphs([5])
     inputs = random_inputs(graphs.dense, WIDTH)
     order = torch.tensor([3, 0, 4, 1, 2])
-    nodes, edges, _ = inputs.encoded
-    moved = Inputs(inputs.encoded._replace(nodes=nodes[:, order], edges=edges[:, order][:, :, order]))  # type: ignore[index]
+    edges: Any = inputs.encoded.edges
+    moved = Inputs(inputs.encoded._replace(nodes=inputs.encoded.nodes[:, order], edges=edges[:, order][:, :, order]))
     topology = zoo.DenseTopology(1, 5, adjacency=graphs.dense.neighbours()[:, order][:, :, order])
     for flat in (False, True):
         if flat:

@@ -23,8 +23,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 
 def make(name: str, **options: Any) -> Any:
-    cell = zoo.create(name, **SIZES | options).cell.double()  # type: ignore[union-attr, operator]
-    for parameter in cell.parameters():
+    cell: Any = zoo.create(name, **SIZES | options).cell
+    for parameter in cell.double().parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return cell
 
@@ -141,7 +141,7 @@ def test_it_learns_which_bracket_closes_next(name: str) -> None:
                 opened.pop()
             if opened:
                 target[number, place, opened[-1]] = 1
-    cell: Any = zoo.create(name, hidden_size=8, input_size=4, slots=6, tokens="inputs").cell  # type: ignore[union-attr]
+    cell: Any = zoo.create(name, hidden_size=8, input_size=4, slots=6, tokens="inputs").cell
     decoder = torch.nn.Linear(8, 2)
     optimizer = torch.optim.Adam([*cell.parameters(), *decoder.parameters()], lr=3e-2)
     loss: Tensor = torch.tensor(1.0)
