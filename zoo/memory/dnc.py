@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -187,7 +187,7 @@ class DNCCell(Cell):
         linked = config.links != "none"
         self.tracks = {**TRACKS, **(link_tracks(writes) if linked else {})}
         self.initial_memory = InitialMemory(config.memory_init, config.slots, word)
-        self.controller = controller or Controller(config, self.input_size + reads * word, skip=True)
+        self.controller = cast(Any, controller or Controller(config, self.input_size + reads * word, skip=True))
         # The paper's W R + 3 W + 5 R + 3 channels, grouped by activation, and those of the options.
         self.widths = (
             *(reads * word, writes * word, writes * word, reads + writes, reads, writes, writes, writes * word),

@@ -23,7 +23,8 @@ def nearest(
     """
     with torch.no_grad():
         scores = torch.bmm(keys, memory.mT) * torch.rsqrt(memory.square().sum(2) + epsilon)[:, None]
-        return torch.sort(scores, dim=2, descending=True, stable=True).indices[:, :, :count]
+        # A copy, or the whole order would be kept for the way back.
+        return torch.sort(scores, dim=2, descending=True, stable=True).indices[:, :, :count].clone()
 
 
 def take(
@@ -50,7 +51,7 @@ def weigh(
 
 def least_recent(accessed: Int[Tensor, "batch slots"], count: int) -> Int[Tensor, "batch heads"]:
     """The slots that were accessed longest ago, one for each of `count` heads; of equals, the first."""
-    return torch.sort(accessed, dim=1, stable=True).indices[:, :count]
+    return torch.sort(accessed, dim=1, stable=True).indices[:, :count].clone()
 
 
 def replace(

@@ -31,6 +31,10 @@ def tokens(batch: int = 3, length: int = 5) -> Tensor:
     return torch.randn(batch, length, 4, dtype=torch.float64)
 
 
+def linear(module: Any) -> Linear:
+    return Linear(module.weight.detach().numpy(), module.bias.detach().numpy())
+
+
 def layer_norm(x: Array, norm: Any) -> Array:
     """Mean 0 and variance 1 over the channels, then scale and bias."""
     mean = sum(x) / len(x)
@@ -58,9 +62,7 @@ def transcribed(cell: ADNCCell, xs: Array) -> tuple[Array, dict[str, Array]]:
     """A whole sequence from the initial state: its outputs and last state."""
     config = cell.config
     reads, slots, layers = config.read_heads, config.slots, config.controller_layers
-    interface, output = (
-        Linear(m.weight.detach().numpy(), m.bias.detach().numpy()) for m in (cell.access.interface, cell.output)
-    )  # type: ignore[union-attr]
+    interface, output = linear(cell.access.interface), linear(cell.output)
     sizes = Sizes(reads, config.word)
     model = Model([], interface, output, sizes, True, np.inf, NORM_EPSILON, USAGE_EPSILON)
     zeros = np.zeros((layers, config.controller_size))
@@ -166,7 +168,7 @@ def test_values_and_gradients_stay_finite_at_the_extremes(scale: float) -> None:
     cell, xs = make().float(), tokens(length=12).float() * scale
     with torch.no_grad():
         for parameter in cell.access.interface.parameters():
-            parameter *= scale
+            parameter.mul_(scale)
     ys, after = cell.scan(xs, cell.initial(3, like=xs))
     (ys.sum() + after.access.memory.square().sum()).backward()
     assert ys.isfinite().all()
