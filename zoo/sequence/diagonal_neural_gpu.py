@@ -90,6 +90,7 @@ def shift(memory: Float[Tensor, "batch maps length"]) -> Float[Tensor, "batch ma
 def convolution(maps: int, bias: float) -> nn.Conv1d:
     """A convolution that keeps the sequence's length, initialised as the authors'."""
     layer = nn.Conv1d(maps, maps, KERNEL, padding=KERNEL // 2)
+    assert layer.bias is not None
     nn.init.xavier_uniform_(layer.weight)
     nn.init.constant_(layer.bias, bias)
     return layer

@@ -83,6 +83,7 @@ def cutoff_sigmoid(x: Tensor, cutoff: float) -> Tensor:
 def convolution(maps: int, bias: float) -> nn.Conv2d:
     """A convolution that keeps the image's shape, initialised as the authors'."""
     layer = nn.Conv2d(maps, maps, KERNEL, padding=KERNEL // 2)
+    assert layer.bias is not None
     bound = INITIAL_SCALE * math.sqrt(3 / (KERNEL * KERNEL * maps))
     nn.init.uniform_(layer.weight, -bound, bound)
     nn.init.constant_(layer.bias, bias)
@@ -139,7 +140,7 @@ class NeuralGPU(WholeSequence):
         inside = None if mask is None else mask[:, None, None]
         for iteration, takes_part in enumerate(own_iterations(mask, sequence.shape[1])):
             new = image
-            for unit in self.sets[iteration % len(self.sets)]:  # type: ignore[union-attr]
+            for unit in self.sets[iteration % len(self.sets)].children():
                 new = unit(new)
                 if inside is not None:
                     new = torch.where(inside, new, 0.0)
