@@ -22,19 +22,24 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from tasks.registry import option
-from zoo.memory.cell import Cell, State
+from zoo.memory.cell import Cell, State, select
 from zoo.memory.gru import GRUCell, GRUConfig
 from zoo.memory.lstm import LSTMCell, LSTMConfig
 from zoo.memory.rnn import RNNCell, RNNConfig
 from zoo.memory.sweep import SweepConfig
 from zoo.processor import check_choice
 from zoo.recording import Kind, Record, Track
+from zoo.topology.base import trailing
 
 End = Literal["top", "bottom"]
+
+CHUNK = 32
+"""Tokens of a scan between two moves of the values: few enough that reading those in between costs little."""
 
 BIBTEX = """
 @inproceedings{grefenstette2015learning,
@@ -122,20 +127,20 @@ def pop(
 
 
 def push(
-    values: Float[Tensor, "batch slots word"],
+    rows: Shaped[Tensor, "batch slots *rest"],
     strengths: Float[Tensor, "batch slots"],
-    value: Float[Tensor, "batch word"],
+    row: Shaped[Tensor, "batch *rest"],
     strength: Float[Tensor, "batch 1"],
     end: End,
-) -> tuple[Float[Tensor, "batch slots word"], Float[Tensor, "batch slots"]]:
-    """Values and strengths with one more at the end, and without the weakest of all (eqs. 1, 2)."""
+) -> tuple[Shaped[Tensor, "batch slots *rest"], Float[Tensor, "batch slots"]]:
+    """Values (or what stands for them) and strengths with one more at the end, without the weakest (eqs. 1, 2)."""
     if end == "top":
-        values, strengths = torch.cat([values, value[:, None]], 1), torch.cat([strengths, strength], 1)
+        rows, strengths = torch.cat([rows, row[:, None]], 1), torch.cat([strengths, strength], 1)
     else:
-        values, strengths = torch.cat([value[:, None], values], 1), torch.cat([strength, strengths], 1)
+        rows, strengths = torch.cat([row[:, None], rows], 1), torch.cat([strength, strengths], 1)
     weakest = strengths.argmin(1, keepdim=True)
     before = torch.arange(strengths.shape[1] - 1, device=strengths.device) < weakest
-    others = torch.where(before[:, :, None], values[:, :-1], values[:, 1:])
+    others = torch.where(trailing(before, rows), rows[:, :-1], rows[:, 1:])
     return others, torch.where(before, strengths[:, :-1], strengths[:, 1:])
 
 
@@ -145,14 +150,29 @@ def exposed(strengths: Float[Tensor, "batch slots"], end: End) -> Float[Tensor, 
 
 
 def operate(
-    values: Float[Tensor, "batch slots word"], strengths: Float[Tensor, "batch slots"], told: Told, ends: Ends
-) -> tuple[Float[Tensor, "batch slots word"], Float[Tensor, "batch slots"], Float[Tensor, "batch reads slots"]]:
-    """One step of a structure: its values and strengths after pops and pushes, and what is exposed to the reads."""
+    rows: Shaped[Tensor, "batch slots *rest"],
+    strengths: Float[Tensor, "batch slots"],
+    told: Told,
+    new: Shaped[Tensor, "batch writes *rest"],
+    ends: Ends,
+) -> tuple[Shaped[Tensor, "batch slots *rest"], Float[Tensor, "batch slots"], Float[Tensor, "batch reads slots"]]:
+    """One step of a structure.
+
+    Args:
+        rows: values of the slots, or what stands for them.
+        strengths: how much of each is there.
+        told: what to push and pop, and by how much.
+        new: what to push, the told values or what stands for them.
+        ends: what kind of structure it is.
+
+    Returns:
+        Rows and strengths after pops and pushes, and what of them is exposed to the reads.
+    """
     for i, end in enumerate(ends.read):
         strengths = pop(strengths, told.pops[:, [i]], end)
     for i, end in enumerate(ends.write):
-        values, strengths = push(values, strengths, told.values[:, i], told.pushes[:, [i]], end)
-    return values, strengths, torch.stack([exposed(strengths, end) for end in ends.read], 1)
+        rows, strengths = push(rows, strengths, new[:, i], told.pushes[:, [i]], end)
+    return rows, strengths, torch.stack([exposed(strengths, end) for end in ends.read], 1)
 
 
 class StructureCell(Cell):
@@ -192,10 +212,8 @@ class StructureCell(Cell):
 
     def observe(self, x: Float[Tensor, "batch input"], state: StructureState) -> tuple[Tensor, StructureState, Record]:
         """One token, with all that was done to the structure."""
-        output, controller = self.controller(torch.cat([x, state.reads.flatten(1)], 1), state.controller)
-        pushes, pops, new, y = self.interface(output).split(self.widths, 1)
-        told = Told(pushes.sigmoid(), pops.sigmoid(), new.tanh().unflatten(1, (-1, self.config.word)))
-        values, strengths, weightings = operate(state.values, state.strengths, told, self.ends)
+        y, told, controller = self._tell(x, state.reads, state.controller)
+        values, strengths, weightings = operate(state.values, state.strengths, told, told.values, self.ends)
         reads = torch.bmm(weightings, values)
         record = {
             "pushes": told.pushes,
@@ -205,7 +223,62 @@ class StructureCell(Cell):
             "reads": reads,
             "values": values,
         }
-        return y.tanh(), StructureState(values, strengths, reads, controller), record
+        return y, StructureState(values, strengths, reads, controller), record
+
+    def scan(
+        self,
+        xs: Float[Tensor, "batch length input"],
+        state: StructureState,
+        mask: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Float[Tensor, "batch length output"], StructureState]:
+        """All tokens; values are moved once every `CHUNK` tokens, and the numbers of their rows in between."""
+        if xs.shape[1] == 0:
+            return self.loop(xs, state, mask)
+        ys = []
+        for start in range(0, xs.shape[1], CHUNK):
+            valid = None if mask is None else mask[:, start : start + CHUNK]
+            some, state = self._chunk(xs[:, start : start + CHUNK], state, valid)
+            ys += some
+        return torch.stack(ys, 1), state
+
+    def _chunk(self, xs: Tensor, state: StructureState, mask: Tensor | None) -> tuple[list[Tensor], StructureState]:
+        """Outputs of some tokens and the state after them.
+
+        Values of the slots and those pushed since are one table; a slot is the number of a row.
+        """
+        batch, slots = state.strengths.shape
+        held, strengths, reads, controller = state
+        rows = torch.arange(slots, device=xs.device).expand(batch, -1)
+        fresh: list[Tensor] = []
+        ys = []
+        for position, x in enumerate(xs.unbind(1)):
+            y, told, moved = self._tell(x, reads, controller)
+            writes = told.values.shape[1]
+            new = slots + writes * position + torch.arange(writes, device=xs.device).expand(batch, -1)
+            after, left, weightings = operate(rows, strengths, told, new, self.ends)
+            # A token that does not count leaves zeros, which no row of a slot ever points to.
+            kept = told.values
+            if mask is not None:
+                kept = select(mask[:, position], kept, torch.zeros_like(kept))
+            fresh.append(kept)
+            table = weightings.new_zeros(*weightings.shape[:2], slots + writes * len(fresh))
+            table = table.scatter(2, after[:, None].expand(weightings.shape), weightings)
+            seen = torch.bmm(table[:, :, :slots], held) + torch.bmm(table[:, :, slots:], torch.cat(fresh, 1))
+            result = (y, after, left, seen, moved)
+            if mask is not None:
+                valid, before = mask[:, position], (torch.zeros_like(y), rows, strengths, reads, controller)
+                result = tree_map(lambda new, old, valid=valid: select(valid, new, old), result, before)
+            y, rows, strengths, reads, controller = result
+            ys.append(y)
+        values = torch.cat([held, *fresh], 1).take_along_dim(rows[:, :, None], 1)
+        return ys, StructureState(values, strengths, reads, controller)
+
+    def _tell(self, x: Tensor, reads: Tensor, controller: State) -> tuple[Tensor, Told, State]:
+        """The output, what the controller tells the structure, and its new state."""
+        output, controller = self.controller(torch.cat([x, reads.flatten(1)], 1), controller)
+        pushes, pops, new, y = self.interface(output).split(self.widths, 1)
+        told = Told(pushes.sigmoid(), pops.sigmoid(), new.tanh().unflatten(1, (-1, self.config.word)))
+        return y.tanh(), told, controller
 
 
 def make_controller(config: StructureConfig, input_size: int) -> Cell:

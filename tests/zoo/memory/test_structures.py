@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 import zoo
+from tests.zoo.memory.cells import tokens
+from tests.zoo.memory.test_scans import MASKS, run
 from tests.zoo.memory.transcriptions import Linear, lstm_step, sigmoid
+from zoo.memory import structures
 from zoo.memory.structures import Ends, StructureCell, Told, beyond, exposed, operate, pop, push
 
 KINDS = ["stack", "queue", "deque"]
@@ -53,12 +57,13 @@ def slow_structure(
     return V, s, reads
 
 
+@pytest.mark.parametrize("scan", ["loop", "scan"])
 @every_kind
-def test_cell_follows_the_papers_equations(kind: str) -> None:
+def test_cell_follows_the_papers_equations(kind: str, scan: str) -> None:
     cell = make(kind)
     xs = torch.randn(3, 7, 4, dtype=torch.float64)
     with torch.no_grad():
-        ys, after = cell.scan(xs, cell.initial(3, like=xs))
+        ys, after = getattr(cell, scan)(xs, cell.initial(3, like=xs))
     controller: Any = cell.controller
     below, past = controller.below[0], controller.past[0]
     weight = torch.cat([below.weight, past.weight], 1).detach().numpy()
@@ -90,6 +95,33 @@ def test_cell_follows_the_papers_equations(kind: str) -> None:
 
 
 @every_kind
+@pytest.mark.parametrize("mask_name", MASKS)
+@pytest.mark.parametrize("chunk", [1, 2, 32])
+def test_scan_equals_the_loop_in_value_and_gradient(
+    kind: str, mask_name: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With three slots for five tokens, so that values are dropped too."""
+    monkeypatch.setattr(structures, "CHUNK", chunk)
+    cell, pattern = make(kind, slots=3), MASKS[mask_name]
+    mask = None if pattern is None else torch.tensor(pattern, dtype=torch.bool)
+    xs = tokens(length=8)
+    state = cell.loop(xs[:, :3], cell.initial(3, like=xs))[1]
+    state = tree_map(torch.Tensor.detach, state)
+    slow, fast = run(cell, "loop", xs[:, 3:], state, mask), run(cell, "scan", xs[:, 3:], state, mask)
+    for results in zip(slow, fast, strict=True):
+        for reference, value in zip(*results, strict=True):
+            torch.testing.assert_close(value, reference, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_scan_of_few_tokens(length: int) -> None:
+    cell, xs = make("deque"), tokens(2, length)
+    ys, state = cell.scan(xs, cell.initial(2, like=xs))
+    expected, after = cell.loop(xs, cell.initial(2, like=xs))
+    torch.testing.assert_close((ys, state), (expected, after), rtol=0, atol=1e-12)
+
+
+@every_kind
 def test_whole_pushes_and_pops_are_those_of_a_list(kind: str) -> None:
     """For as long as one likes, while no more than the slots are in it."""
     ends, slots = ends_of(kind), 5
@@ -107,7 +139,7 @@ def test_whole_pushes_and_pops_are_those_of_a_list(kind: str) -> None:
             if given:
                 model.insert(len(model) if end == "top" else 0, value)
         told = Told(pushes[None].float(), pops[None].float(), new[None])
-        values, strengths, weightings = operate(values, strengths, told, ends)
+        values, strengths, weightings = operate(values, strengths, told, told.values, ends)
         for end, read in zip(ends.read, (weightings @ values)[0], strict=True):
             expected = torch.zeros(2) if not model else model[-1 if end == "top" else 0]
             assert torch.equal(read, expected)
@@ -151,7 +183,7 @@ def test_strengths_of_the_papers_figure() -> None:
     seen = [[0.8, 0, 0], [0.5, 0.5, 0], [0.1, 0.0, 0.9]]
     for number, (d, u) in enumerate([(0.8, 0.0), (0.5, 0.1), (0.9, 0.9)]):
         told = Told(torch.tensor([[d]]), torch.tensor([[u]]), torch.eye(3)[None, [number]])
-        values, strengths, weightings = operate(values, strengths, told, ends)
+        values, strengths, weightings = operate(values, strengths, told, told.values, ends)
         torch.testing.assert_close(strengths[0, -number - 1 :], torch.tensor(expected[number]))
         read = (weightings @ values)[0, 0]
         torch.testing.assert_close(read, torch.tensor(seen[number]).float())
