@@ -32,6 +32,8 @@ WORDS = {
     "ntm": ["task=copy", "task.bits=3", *MEMORY],
     "lstm": ["task=copy", "task.bits=3"],
     "dnc": ["task=bfs", "processor.read_heads=2", *MEMORY],
+    "adnc": ["task=bfs", "processor.read_heads=2", *MEMORY],
+    "sdnc": ["task=bfs", "processor.read_heads=2", *MEMORY],
     "pgn": ["task=disjoint_set"],
     "residual_shuffle_exchange": ["task=insertion_sort", "processor.blocks=1"],
 }

@@ -130,6 +130,16 @@ def test_sharpened_links_lead_to_the_likelier_slot() -> None:
     assert sharpen(ahead, torch.full((1,), 20.0), epsilon=SHARPEN_EPSILON)[0, 1] > 0.99
 
 
+def test_the_interface_has_the_published_channels() -> None:
+    reads, word = 5, 50
+    plain, unlinked = (
+        DNCCell(DNCConfig(hidden_size=4, controller_size=4, slots=9, word=word, read_heads=reads, links=links))
+        for links in ("dense", "none")
+    )
+    assert sum(plain.widths) == word * reads + 3 * word + 5 * reads + 3  # Graves et al. 2016, Methods
+    assert sum(unlinked.widths) == (3 + reads) * word + 2 * reads + 3  # JoergFranke/ADNC, content-based memory unit
+
+
 @pytest.mark.parametrize("name", ["dnc", *DNC_OPTIONS])
 def test_every_track_is_recorded_with_its_axes(name: str) -> None:
     cell = make(name)
