@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from tasks.registry import option
 from tasks.spec import Location, Type
 from zoo.edges import Edges
-from zoo.encoders import linear
+from zoo.encoders import linear, truncated_normal_
 from zoo.graph.attention import attended
 from zoo.graph.messages import SENDERS, Messages, PairSums, Update, message_inputs
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, State, Step, check_choice
@@ -71,6 +71,12 @@ class MessagePassing(nn.Module):
         super().__init__()
         self.messages = Messages(hidden_size, input_size, hidden_size, layers=0, reduce=aggregation)  # type: ignore[arg-type]
         self.update = Update(hidden_size, hidden_size, use_ln=False, gated=False)
+        # Initialised as the maps of concatenations that they are: from larger weights, latents grow step by step.
+        pairs, update = self.messages, self.update
+        for layer in (pairs.from_sender, pairs.from_receiver, pairs.from_edge, pairs.from_graph):
+            truncated_normal_(layer.weight, (2 * hidden_size + input_size) ** -0.5)
+        for layer in (update.from_node, update.from_messages):
+            truncated_normal_(layer.weight, (2 * hidden_size) ** -0.5)
 
     def forward(self, nodes: Tensor, edges: Edges | None, graph: Tensor | None, topology: Topology) -> Tensor:
         """New latents."""
