@@ -16,12 +16,13 @@ from typing import Any
 
 import configs
 from tasks.registry import Entry
-from trainers import schema
+from trainers import memory_group, schema
 from trainers.run_config import (
     RESERVED,
     Config,
     ControlConfig,
     LoggerConfig,
+    MemoryChoice,
     ProcessorChoice,
     Settings,
     TaskChoice,
@@ -30,7 +31,7 @@ from trainers.task_sets import joint_name, members
 from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
 
-GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
+GROUPS = ("processor", "memory", "task", "reasoner", "trainer", "logger")
 OVERLAYS = ("protocol", "curriculum")
 """Groups whose files hold values for the others, the later over the earlier."""
 FOLDER = Path(configs.__file__).parent
@@ -63,6 +64,7 @@ def from_tree(tree: Any) -> Config:
         trainer=schema.check(TrainerConfig, groups["trainer"], path="trainer"),
         logger=schema.check(LoggerConfig, groups["logger"], path="logger"),
         settings=_settings(tree),
+        memory=memory_group.check(groups["memory"]),
     )
 
 
@@ -113,7 +115,8 @@ def compose(overrides: Sequence[str]) -> Config:
         several = isinstance(names["task"], list)
         chosen = names["task"] if several else [registry_name("task", names["task"])]
         nodes["trainer"] |= settings(data, chosen)
-    tree = _hydra_compose(primary, nodes, names, asked)
+    width = memory_group.followed(asked, nodes, _node("memory", names["memory"], base=False))
+    tree = _hydra_compose(primary, nodes, names, asked | ({"memory.hidden_size": width} if width else {}))
     config = from_tree(tree)
     if layout_is_free and "trainer.layout" not in asked:
         config = _settle_layout(config)
@@ -223,7 +226,7 @@ def _nodes(
         options[name] = node | {key: value for key, value in overlay.get("task", {}).items() if key in node}
     asks = training[0] if len(tasks) == 1 else _common(training)
     nodes: dict[str, dict[str, Any]] = {}
-    for group in ("processor", "reasoner", "trainer", "logger"):
+    for group in ("processor", "memory", "reasoner", "trainer", "logger"):
         base, file = _node(group, names[group], file=False), _node(group, names[group], base=False)
         wanted, over = asks.get(group, {}), overlay.get(group, {})
         if group == "processor":
@@ -258,9 +261,10 @@ def _common(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dict[str, Any]:
     """A choice's values: its schema's defaults, its YAML file's, or both."""
-    values = file_values(group, name)
+    # A cell is the same beside a processor as in the place of one.
+    values = file_values("processor" if group == "memory" and name != memory_group.NONE else group, name)
     node: dict[str, Any] = {}
-    if group in ("processor", "task"):
+    if group in ("processor", "task") or (group == "memory" and name != memory_group.NONE):
         entry = _entry(group, values.get("name", name))
         values = {"name": entry.name, **values}
         if base:
@@ -269,7 +273,7 @@ def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dic
                 if taken := set(node) & set(RESERVED):
                     raise ValueError(f"{entry.config.__name__} must not have a field {taken.pop()!r}: it is taken")
                 node = {"name": entry.name, "weights": None, "frozen": False, **node}
-    elif base:
+    elif base and group != "memory":
         node = schema.defaults(_schema(group))
     return node | values if file else node
 
@@ -278,8 +282,10 @@ def _schemas(nodes: Mapping[str, Any]) -> dict[str, list[type]]:
     """The dataclasses whose fields stand under each group."""
     task = nodes["task"]
     several = isinstance(task["name"], list)
+    memory = nodes.get("memory", {}).get("name")
     found: dict[str, list[type]] = {
         "processor": [ProcessorChoice, _entry("processor", nodes["processor"]["name"]).config],
+        "memory": [MemoryChoice, *([] if memory is None else [memory_group.entry(memory).config])],
         **{name: [_schema(name)] for name in ("reasoner", "trainer", "logger")},
     }
     if several:
@@ -359,6 +365,8 @@ def _registered(group: str) -> list[str]:
         import zoo
 
         return zoo.list_processors()
+    if group == "memory":
+        return memory_group.names()
     if group == "task":
         import tasks
 
@@ -368,6 +376,8 @@ def _registered(group: str) -> list[str]:
 
 def _entry(group: str, name: str) -> Entry:
     """What is registered under a name."""
+    if group == "memory":
+        return memory_group.entry(name)
     names = _registered(group)
     if name not in names:
         raise unknown(group, str(name), names)

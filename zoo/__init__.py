@@ -28,6 +28,7 @@ from zoo.memory import sam as sam
 from zoo.memory import sdnc as sdnc
 from zoo.memory import stack_rnn as stack_rnn
 from zoo.memory import suzgun_stack_rnn as suzgun_stack_rnn
+from zoo.memory.graph_memory import with_memory
 from zoo.prediction import Prediction
 from zoo.presets import Preset, list_presets
 from zoo.pretrained import list_pretrained, load_pretrained
@@ -69,4 +70,5 @@ __all__ = [
     "list_processors",
     "load_pretrained",
     "register",
+    "with_memory",
 ]

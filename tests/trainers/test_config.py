@@ -113,7 +113,7 @@ def test_overrides_reach_every_group() -> None:
 @pytest.mark.parametrize(
     ("wrong", "named", "near"),
     [
-        ("processor=ntn", "'ntn'", "ntm"),
+        ("processor=ntmm", "'ntmm'", "ntm"),
         ("task=bsf", "'bsf'", "bfs"),
         ("task=[bfs,cpoy]", "'cpoy'", "copy"),
         ("logger=wandd", "'wandd'", "wandb"),

@@ -34,6 +34,7 @@ STRUCTURE: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5}
 SMALL |= {"memnet": {"slots": 4, "embedding_size": 3}}
 SMALL |= {"baby_ntm": {"slots": 4, "word": 3}, "suzgun_stack_rnn": {"slots": 4, "word": 3}}
 SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
+SMALL |= {"sdnc": MEMORY | {"entries": 2, "link_entries": 2, "detach_links": False}}
 SMALL |= {"stack_rnn": {"stacks": 2, "slots": 4}, "sam": MEMORY | {"entries": 2}}
 ATTENTION: dict[str, Any] = {"heads": 3, "ff_size": 4}
 SMALL |= {"transformer": ATTENTION | {"layers": 2}, "universal_transformer": ATTENTION | {"max_steps": 3}}
@@ -86,7 +87,11 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("dnc", MEMORY | {"links": "sparse", "allocation": "softmax"}),
     ("dnc", MEMORY | {"links": "none"}),
     ("adnc", MEMORY | {"every": "start", "bidirectional": False, "links": "dense", "input_size": 4}),
+    ("sdnc", MEMORY | {"entries": 3, "every": "start", "input_size": 4, "detach_links": False}),
     ("sam", MEMORY | {"entries": 3, "every": "start", "memory_init": "learned", "controller": "feedforward"}),
+    ("mpnn+ntm", {}),
+    ("mpnn+sam", {"adjacency": "given", "input_size": 4}),
+    ("pgn+lstm", {"pointers": True}),
 ]
 CASES = [(name, SMALL.get(name, {})) for name in zoo.list_processors()] + OTHERS
 
@@ -98,7 +103,11 @@ def case_id(case: tuple[str, dict[str, Any]]) -> str:
 
 def make(case: tuple[str, dict[str, Any]], width: int = WIDTH) -> Processor:
     name, options = case
-    return zoo.create(name, **({"hidden_size": width} | options))
+    name, _, memory = name.partition("+")
+    processor = zoo.create(name, **({"hidden_size": width} | options))
+    if not memory:
+        return processor
+    return zoo.with_memory(processor, zoo.create(memory, **({"hidden_size": width} | SMALL.get(memory, {}))))
 
 
 def unroll(processor: Processor, inputs: Inputs, topology: Topology, steps: int) -> list[Step]:
