@@ -15,6 +15,7 @@ SMALL = {
     "ntm": MEMORY | {"write_heads": 2},
     "dnc": MEMORY | {"read_heads": 2},
     "adnc": MEMORY | {"read_heads": 2},
+    "sam": MEMORY | {"read_heads": 2},
     "sdnc": MEMORY | {"read_heads": 2},
     "pgn": {"pointers": True},
     "pointer_graph": {"pointers": True},
