@@ -175,7 +175,8 @@ class Update(nn.Module):
         new = self.norm(new.relu() if self.form == "relu" else new)
         if self.gate is None:
             return new
-        return torch.lerp(hidden, new, self.gate(nodes, messages))
+        share = self.gate(nodes, messages)
+        return torch.lerp(hidden, new.to(hidden.dtype), share.to(hidden.dtype))  # autocast makes narrower ones
 
 
 class Gate(nn.Module):

@@ -128,6 +128,17 @@ def test_gate_starts_nearly_closed() -> None:
     assert moved.abs().mean() < 0.3 * hidden.abs().mean()
 
 
+def test_gate_takes_what_autocast_narrows() -> None:
+    torch.set_default_dtype(torch.float32)
+    processor, graphs = zoo.create("gmpnn", hidden_size=8), random_graphs([4, 3])
+    inputs = random_inputs(graphs.dense, 8)
+    hidden = processor.zeros(inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for _ in range(3):
+            hidden = processor(inputs, hidden, graphs.dense, ()).hidden
+    assert hidden.nodes.dtype is torch.float32 and hidden.nodes.isfinite().all()
+
+
 def test_complete_graph_is_dense_only() -> None:
     assert zoo.create("mpnn").layouts == {"dense"}
     assert zoo.create("mpnn", adjacency="given").layouts == {"dense", "sparse"}
