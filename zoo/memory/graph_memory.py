@@ -61,8 +61,9 @@ class GraphMemory(Processor):
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
         """The cell's step, then the processor's with the cell's answer at every node."""
-        with torch.autocast(hidden.nodes.device.type, enabled=False):
-            y, memory = self.cell(self._pooled(inputs, hidden, topology), state.memory)
+        pooled = self._pooled(inputs, hidden, topology)
+        with torch.autocast(pooled.device.type, enabled=False):
+            y, memory = self.cell(pooled, state.memory)
         step = self.processor(self._answered(inputs, y, topology), hidden, topology, state.processor)
         return step._replace(state=GraphMemoryState(step.state, memory))
 
@@ -73,8 +74,8 @@ class GraphMemory(Processor):
 
     def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
         """A step, with the processor's tracks and the cell's, of its one token."""
-        with torch.autocast(hidden.nodes.device.type, enabled=False):
-            pooled = self._pooled(inputs, hidden, topology)
+        pooled = self._pooled(inputs, hidden, topology)
+        with torch.autocast(pooled.device.type, enabled=False):
             ys, memory, seen = self.cell.record(pooled.unsqueeze(1), state.memory)
         answered = self._answered(inputs, ys.squeeze(1), topology)
         step, record = self.processor.record(answered, hidden, topology, state.processor)
@@ -90,9 +91,9 @@ class GraphMemory(Processor):
         return self.cell.initial(topology.batch_size, like=self.token.weight)
 
     def _pooled(self, inputs: Inputs, hidden: Latents, topology: Topology) -> Float[Tensor, "batch token"]:
-        """The cell's token, in its precision."""
+        """The cell's token, in the precision of its parameters."""
         nodes = torch.cat([tokens(inputs.encoded, topology), hidden.nodes], -1)
-        return topology.pool(self.token(nodes.to(self.token.weight.dtype)), "max")
+        return topology.pool(self.token(nodes), "max").to(self.token.weight.dtype)
 
     def _answered(self, inputs: Inputs, y: Float[Tensor, "batch output"], topology: Topology) -> Inputs:
         """The inputs, with the cell's answer at every node."""

@@ -98,6 +98,18 @@ def test_memory_alone_carries_a_bit_over_steps(cell: str) -> None:
     assert loss < 0.05
 
 
+def test_memory_keeps_its_precision_under_autocast() -> None:
+    both = zoo.with_memory(zoo.create("mpnn", hidden_size=6), cell_of("ntm"))
+    graphs = random_graphs([4, 2])
+    inputs = random_inputs(graphs.dense, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden, state = both.initial(inputs, graphs.dense)
+        for _ in range(3):
+            step = both(inputs, hidden, graphs.dense, state)
+            hidden, state = step.hidden, step.state
+    assert hidden.nodes.isfinite().all() and state.memory.memory.dtype is torch.float32
+
+
 def test_what_is_no_cell_or_reads_nodes_itself_is_refused() -> None:
     processor = zoo.create("mpnn", hidden_size=6)
     with pytest.raises(ValueError, match="MPNN is none"):
