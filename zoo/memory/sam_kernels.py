@@ -15,6 +15,9 @@ import numpy as np
 
 from zoo.kernel import kernel
 
+# Slots that the search compares at once, without a branch: nearly all blocks of a large memory hold nothing better.
+BLOCK = 64
+
 
 class Numbers(NamedTuple):
     """What the kernels must know beside the arrays: numbers of the arrays' type, so that nothing is widened."""
@@ -202,14 +205,20 @@ def search(scores: np.ndarray, slot_scale: np.ndarray, slots: np.ndarray, best: 
     for k in range(entries):
         # Valid whatever the scores; one that is not a number is never better.
         slots[k], best[k] = k, -np.inf
-    for i in range(len(scores)):
-        score = scores[i] * slot_scale[i]
-        if score > best[entries - 1]:
-            k = entries - 1
-            while k > 0 and score > best[k - 1]:
-                slots[k], best[k] = slots[k - 1], best[k - 1]
-                k -= 1
-            slots[k], best[k] = i, score
+    for start in range(0, len(scores), BLOCK):
+        stop, least, better = min(start + BLOCK, len(scores)), best[entries - 1], 0
+        for i in range(start, stop):
+            better += scores[i] * slot_scale[i] > least
+        if better == 0:
+            continue
+        for i in range(start, stop):
+            score = scores[i] * slot_scale[i]
+            if score > best[entries - 1]:
+                k = entries - 1
+                while k > 0 and score > best[k - 1]:
+                    slots[k], best[k] = slots[k - 1], best[k - 1]
+                    k -= 1
+                slots[k], best[k] = i, score
 
 
 @kernel

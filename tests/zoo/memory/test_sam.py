@@ -10,6 +10,7 @@ from torch import Tensor
 
 import zoo
 from tests.zoo.memory.cells import SAM_SETTINGS, make, tokens, used_state
+from zoo.chunks import HAS_NUMBA
 from zoo.memory import sam_scan
 from zoo.memory.addressing import content_weighting
 from zoo.memory.external import ControllerState
@@ -122,6 +123,18 @@ def test_the_first_of_equal_slots_is_taken() -> None:
     keys = torch.tensor([[[-1.0, 0.0]]])
     assert nearest(memory, keys, 3, epsilon=NORM_EPSILON).tolist() == [[[1, 2, 4]]]
     assert least_recent(torch.tensor([[3, 1, 0, 1, 0]]), 4).tolist() == [[2, 4, 1, 3]]
+
+
+@pytest.mark.skipif(not HAS_NUMBA, reason="the kernels need numba")
+@pytest.mark.parametrize(("slots", "entries"), [(7, 3), (64, 4), (200, 8)])
+def test_the_search_finds_what_a_sort_finds(slots: int, entries: int) -> None:
+    from zoo.memory.sam_kernels import search
+
+    scores, scale = torch.randint(-9, 9, (slots,)).double(), torch.rand(slots, dtype=torch.float64).round(decimals=1)
+    found, best = torch.empty(entries, dtype=torch.long), torch.empty(entries, dtype=torch.float64)
+    search(scores.numpy(), scale.numpy(), found.numpy(), best.numpy())
+    expected = torch.sort(scores * scale, dim=0, descending=True, stable=True)
+    assert torch.equal(found, expected.indices[:entries]) and torch.equal(best, expected.values[:entries])
 
 
 def gated(write_gate: float, interpolation_gate: float) -> Any:
