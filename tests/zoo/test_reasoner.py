@@ -500,6 +500,7 @@ def test_several_tasks_share_one_processor():
     [
         ({"feedback": "sof"}, "did you mean soft"),
         ({"edge_pointers": "triplet"}, "did you mean triplets"),
+        ({"graph_pool": "maximum"}, "graph_pool"),
         ({"decode_from": ("encodd",)}, "did you mean encoded"),
         ({"decode_from": ()}, "at least one"),
         ({"teacher_forcing": 1.5}, "probability"),
