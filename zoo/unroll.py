@@ -202,7 +202,7 @@ class Unroll:
         guide = {}
         for name, probe in self.task.heads.items():
             if probe.name not in self.batch.hints:
-                guide[name] = self._nothing(probe, self.batch.outputs[probe.name])
+                guide[name] = self._guide_output(t, probe)
                 continue
             frames = self.batch.hints[probe.name]
             frame = frames[0 if t is None else min(t + 1, frames.shape[0] - 1)]
@@ -218,6 +218,19 @@ class Unroll:
                     value = torch.where(now, value, nothing)
             guide[name] = value
         return guide
+
+    def _guide_output(self, t: int | None, probe: Probe) -> Tensor:
+        """The value forced on a head that is bound to an output: a streamed one's at step t where forcing was drawn."""
+        value = self.batch.outputs[probe.name]
+        if not probe.streamed:
+            return self._nothing(probe, value)
+        steps = value.shape[0]
+        value = value[min(t or 0, steps - 1)]
+        nothing = self._nothing(probe, value)
+        if t is None or t >= steps or self.forced is None:
+            return nothing
+        now = self.topology.per_entry(self.forced[t + 1], probe.location)
+        return torch.where(now, value.to(nothing.dtype), nothing)
 
     def _nothing(self, probe: Probe, like: Tensor) -> Tensor:
         """Values that force nothing."""

@@ -95,3 +95,24 @@ def test_it_learns_an_algorithm_and_when_to_stop() -> None:
         stop = model(batch).outputs["stop"]
     for g, last in enumerate(steps):
         assert (stop[:last, g] > 0).tolist() == [False] * (last - 1) + [True]
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse"])
+def test_training_runs_each_graph_to_its_true_end_and_evaluation_to_the_predicted_one(layout: str) -> None:
+    """Teacher forcing tells a termination that has learned nothing when to stop; evaluation does not."""
+    task = tasks.create("bfs_bellman_ford")
+    batch = task.sample(seed=1, batch_size=4, size=[4, 9, 6, 9], distribution="grid", layout=layout)
+    longest = int(batch.steps.max())
+    assert batch.steps.min() < longest
+    config = zoo.ReasonerConfig(steps="halt", max_steps=longest + 3, teacher_forcing=1.0, feedback="hard")
+    bind = {task.spec.task: {"stop": "stop"}}
+    for bias, taken in ((-50.0, longest + 3), (50.0, 1)):
+        model = zoo.Reasoner(task.spec, zoo.create("neural_executor", hidden_size=8), config=config, bind=bind)
+        torch.nn.init.constant_(model.processor.terminate.bias, bias)
+        model.train()
+        forced = model(batch, trace=True)
+        assert len(forced.trace) == longest
+        halted = torch.stack([step.halt for step in forced.trace])
+        assert (halted.to(torch.int64).argmax(0) + 1).tolist() == batch.steps.tolist()
+        model.eval()
+        assert len(model(batch, trace=True).trace) == taken
