@@ -9,7 +9,7 @@ from tasks.canonical import CANONICAL, SPLITS
 from tasks.registry import near, option
 from trainers.curriculum import Curriculum, CurriculumConfig
 
-OPTIMIZERS = ("adam", "adamw", "radam", "rmsprop", "rmsprop_graves", "sgd")
+OPTIMIZERS = ("adam", "adamw", "radam", "adamax_freivalds", "rmsprop", "rmsprop_graves", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
@@ -18,6 +18,9 @@ MIXES = ("cycle", "draw")
 DATA = ("stream", CANONICAL)
 SIZES_BY = ("sample", "batch")
 LOSSES_PER = ("entry", "sample")
+_OPTIMIZERS_MEANING = (
+    "adam, adamw, radam, adamax_freivalds (clipping by past gradients), rmsprop, rmsprop_graves (Graves 2013) or sgd"
+)
 # What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
 _FREE = frozenset(
     {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
@@ -46,13 +49,13 @@ class TrainerConfig:
     layout: str = option("dense", "layout of training batches: dense or sparse")
     task_mix: str = option("cycle", "order of several tasks: cycle by step, or draw one each step")
 
-    optimizer: str = option("adam", "adam, adamw, radam, rmsprop, rmsprop_graves (centred, as in Graves 2013) or sgd")
+    optimizer: str = option("adam", _OPTIMIZERS_MEANING)
     lr: float = option(1e-3, "learning rate at its highest")
     schedule: str = option("constant", "learning rate after the warm-up: constant, linear or cosine decay")
     warmup_steps: int = option(0, "steps over which the learning rate rises linearly from 0")
     final_lr_ratio: float = option(0.0, "where linear and cosine decay end, as a share of lr")
-    beta1: float = option(0.9, "first-moment decay of adam, adamw and radam")
-    beta2: float = option(0.999, "second-moment decay of adam, adamw and radam")
+    beta1: float = option(0.9, "first-moment decay of adam, adamw, radam and adamax_freivalds")
+    beta2: float = option(0.999, "second-moment decay of adam, adamw and radam; of the maximum, in adamax_freivalds")
     momentum: float = option(0.0, "momentum of rmsprop, rmsprop_graves and sgd")
     alpha: float = option(0.95, "squared-gradient decay of rmsprop and rmsprop_graves")
     eps: float = option(0.0, "the optimiser's epsilon; 0 is its own default (1e-4 for rmsprop_graves)")

@@ -15,8 +15,8 @@ where not named.
 
 Follows the authors' code (github.com/LUMII-Syslab/DNGPU). Its bins pad all sequences to one length, which is then
 the number of iterations; here a sequence takes as many as it has tokens and its padding costs nothing, so that batch
-mates change nothing. The authors' dropout of 0.1 on the candidate, noise of gradients, and tuning of the penalty's
-weight during training are left out.
+mates change nothing. Dropout, which the authors have at a rate of 0.1, and of 0.5 for addition, is an option. Their
+noise of gradients and the tuning of the penalty's weight during training are left out.
 """
 
 from __future__ import annotations
@@ -60,6 +60,12 @@ class DiagonalNeuralGPUConfig(ProcessorConfig):
 
     diagonal: bool = option(True, "gates carry a third of the maps from either neighbour; without, none are shifted")
     saturation_weight: float = option(1e-3, "weight of the penalty on what saturates the hard functions")
+    dropout: float = option(0.0, "share of the entries of tokens and candidates that is zeroed in training")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be from 0 to below 1, not {self.dropout}")
 
 
 def hard_tanh(x: Tensor) -> Tensor:
@@ -138,7 +144,7 @@ class DiagonalNeuralGPU(WholeSequence):
         length = given.shape[2]
         inside = given.new_ones(1, 1, 1, dtype=torch.bool) if mask is None else mask[:, None]
         count = given.new_full((given.shape[0],), length) if mask is None else mask.sum(1).to(given.dtype)
-        memory = hard_tanh(given)
+        memory = self.dropped(hard_tanh(given))
         cost = count * excess(given).sum((1, 2))
         # Both gates read the memory: one convolution of twice the maps, put together once a pass.
         gates = torch.cat([self.reset.weight, self.gate.weight]), torch.cat([self.reset.bias, self.gate.bias])  # type: ignore[list-item]
@@ -147,7 +153,8 @@ class DiagonalNeuralGPU(WholeSequence):
             reset, gate = hard_sigmoid(before_gates).chunk(2, 1)
             before_candidate = self.candidate(reset * memory)
             carried = shift(memory) if self.config.diagonal else memory
-            new = torch.where(inside, gate * carried + (1 - gate) * hard_tanh(before_candidate), 0.0)
+            candidate = self.dropped(hard_tanh(before_candidate))
+            new = torch.where(inside, gate * carried + (1 - gate) * candidate, 0.0)
             beyond = torch.where(inside, excess(before_gates).sum(1, True) + excess(before_candidate).sum(1, True), 0.0)
             added = beyond.sum((1, 2))
             if takes_part is not None:
@@ -155,3 +162,7 @@ class DiagonalNeuralGPU(WholeSequence):
                 added = torch.where(takes_part, added, 0.0)
             memory, cost = new, cost + added
         return memory, cost / count.square()
+
+    def dropped(self, x: Tensor) -> Tensor:
+        """Dropout, in training."""
+        return F.dropout(x, self.config.dropout, self.training)

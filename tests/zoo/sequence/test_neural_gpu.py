@@ -183,6 +183,31 @@ def test_saturation_costs_nothing_in_the_linear_part() -> None:
     torch.testing.assert_close(excess(torch.tensor([-1.4, 1.0])), torch.tensor([0.5, 0.1]))
 
 
+def test_dropout_zeroes_tokens_and_candidates_in_training_only() -> None:
+    """A single token takes one iteration; with dead convolutions the gate is half open, the candidate constant."""
+    share, count = 0.25, 4096
+    processor = filled("diagonal_neural_gpu", diagonal=False, dropout=share)
+    for layer in (processor.reset, processor.gate, processor.candidate):
+        nn.init.zeros_(layer.weight)
+        nn.init.constant_(layer.bias, 0.0 if layer is not processor.candidate else 0.6)
+    x, topology = torch.full((count, 1, WIDTH), 0.2), DenseTopology(count, 1)
+
+    def out() -> Tensor:
+        return processor(Inputs(Latents(x)), Latents(torch.zeros_like(x)), topology, ()).hidden.nodes
+
+    found = out()
+    token, candidate = 0.5 * 0.2 / (1 - share), 0.5 * 0.6 / (1 - share)
+    for value, chance in (
+        (0.0, share**2),
+        (token, (1 - share) * share),
+        (candidate, share * (1 - share)),
+        (token + candidate, (1 - share) ** 2),
+    ):
+        assert torch.isclose(found, torch.tensor(value)).float().mean().item() == pytest.approx(chance, abs=0.02)
+    processor.eval()
+    torch.testing.assert_close(out(), torch.full_like(x, 0.4))
+
+
 @pytest.mark.parametrize("name", ["neural_gpu", "diagonal_neural_gpu"])
 def test_large_inputs_stay_finite_and_bounded(name: str) -> None:
     processor = filled(name)
@@ -212,5 +237,7 @@ def test_impossible_sizes_are_refused() -> None:
     for name in ("height", "units", "relaxations"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1"):
             zoo.create("neural_gpu", **{name: 0})
+    with pytest.raises(ValueError, match="dropout must be from 0 to below 1"):
+        zoo.create("diagonal_neural_gpu", dropout=1.0)
     with pytest.raises(ValueError, match="cutoff must be at least 1"):
         zoo.create("neural_gpu", cutoff=0.5)
