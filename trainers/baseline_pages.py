@@ -242,7 +242,7 @@ def _lines(
         m.score.size: m.published
         for m in row.measures
         if m.arm == arm and m.score is not None and m.published is not None and m.published.value is not None
-        and (m.score.metric, m.score.probe, m.score.distribution) == kind
+        and m.score.size is not None and (m.score.metric, m.score.probe, m.score.distribution) == kind
     }  # fmt: skip
     if points and by_size:
         order = sorted(points)

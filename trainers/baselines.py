@@ -103,10 +103,15 @@ class Requirement:
 class ScoreOf:
     """A value of the final scores."""
 
-    size: int = required("size of the samples")
+    size: int | None = option(None, "size of the samples")
+    sizes: tuple[int, ...] = option((), "several sizes in its place: the mean over them")
     metric: str = option("score", "score, exact or prefix; or of a probe whatever `trainers.metrics` has of its type")
     probe: str | None = option(None, "output that the metric is of; null for the whole cell")
     distribution: str | None = option(None, "of the inputs; null is the first one scored")
+
+    def __post_init__(self) -> None:
+        if (self.size is None) == (not self.sizes):
+            raise ValueError("score takes either a size or several sizes")
 
 
 @dataclass(frozen=True, kw_only=True)

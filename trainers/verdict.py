@@ -91,9 +91,14 @@ def value_of(measure: Measure, entry: Entry) -> float | None:
 
 
 def _score(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float | None:
-    """A value of the final scores, None where they lack it."""
-    cells = (cell for cell in scores if cell["n"] == what.size and what.distribution in (None, cell["distribution"]))
-    return next((in_cell(cell, what.metric, what.probe) for cell in cells), None)
+    """A value of the final scores, a mean where it is of several sizes; None where they lack it."""
+    found: dict[int, float | None] = {}
+    for cell in scores:
+        if what.distribution in (None, cell["distribution"]):
+            found.setdefault(cell["n"], in_cell(cell, what.metric, what.probe))
+    wanted = [found.get(size) for size in (what.sizes if what.size is None else (what.size,))]
+    values = [value for value in wanted if value is not None]
+    return statistics.fmean(values) if len(values) == len(wanted) else None
 
 
 def in_cell(cell: Mapping[str, Any], metric: str, probe: str | None) -> float | None:

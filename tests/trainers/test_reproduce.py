@@ -15,9 +15,10 @@ import yaml
 from trainers import baselines, ledger, reproduce, runs
 from trainers.baselines import Baseline
 from trainers.cli import main
+from trainers.ledger import Entry
 from trainers.trainer import Trainer
 from trainers.usage import UsageError
-from trainers.verdict import INCOMPLETE, MISSED, PASSED, UNMEASURED, judge
+from trainers.verdict import INCOMPLETE, MISSED, PASSED, UNMEASURED, judge, value_of
 
 ROW = {
     "title": "a row",
@@ -129,6 +130,17 @@ def test_a_rerun_and_a_changed_recipe_keep_the_earlier_entries(tmp_path: Path) -
     run(tmp_path, arm="one", seed=0)
     assert files(tmp_path) == ["one-s0-1.json", "one-s0-2.json", "one-s0-3.json"]
     assert judge(changed, ledger.current(changed, tmp_path / "results")).state == INCOMPLETE
+
+
+def test_a_score_of_several_sizes_is_their_mean_and_waits_for_all_of_them() -> None:
+    several = {"name": "exact", "label": "exact", "arm": "one", "score": {"sizes": [1, 3], "metric": "exact"}}
+    measure = write_row(ROW | {"measures": [several]}).measures[0]
+    places = ((1, "a", 0.25), (3, "a", 1.0), (3, "b", 0.0))
+    cells = [{"n": n, "distribution": name, "exact": exact} for n, name, exact in places]
+    assert value_of(measure, Entry(Path("one.json"), {"state": "finished", "scores": cells})) == 0.625
+    assert value_of(measure, Entry(Path("one.json"), {"state": "finished", "scores": cells[:1]})) is None
+    with pytest.raises(UsageError, match="either a size or several"):
+        write_row(ROW | {"measures": [several | {"score": {"metric": "exact"}}]})
 
 
 def test_looks_and_places_do_not_change_a_recipe() -> None:
