@@ -29,6 +29,10 @@ Array = NDArray[Any]
 
 TREE = ("parent", "low", "high")
 """Names of the inputs that only show the tree, and may be left out of a user's."""
+_MINIMA = (
+    Probe("least_h", Stage.HINT, Location.NODE, Type.POINTER),
+    Probe("minimum_h", Stage.HINT, Location.NODE, Type.SCALAR),
+)
 _TOLERANCE = 1e-5  # of an entry's number over the number of entries, in single precision
 
 
@@ -37,6 +41,7 @@ class RangeConfig(StreamedConfig):
     """Options of the tasks on range minima."""
 
     queries: float = option(0.5, "share of operations that ask for a minimum; the rest assign")
+    minima: bool = option(True, "trace the minima of all nodes, as the hints least_h and minimum_h")
 
     def __post_init__(self) -> None:
         if not 0 <= self.queries <= 1:
@@ -62,8 +67,8 @@ class RangeTask(StreamedTask):
     last entry of the range (one if they are the same). All are streamed.
 
     Hints in frame t + 1 show the tree after operation t, in frame 0 as it is given: `least_h` points from each node to
-    the entry that holds the minimum of its range (of equal ones the first), `minimum_h` is that minimum. `answer` is
-    the entry of the minimum that is asked for, -1 for assignments.
+    the entry that holds the minimum of its range (of equal ones the first), `minimum_h` is that minimum; without the
+    option `minima` there are neither. `answer` is the entry of the minimum that is asked for, -1 for assignments.
     """
 
     config: RangeConfig
@@ -79,8 +84,7 @@ class RangeTask(StreamedTask):
             *operation_probes(["assign", "ask"]),
             Probe("value", Stage.INPUT, Location.GRAPH, Type.SCALAR, streamed=True),
             *inputs,
-            Probe("least_h", Stage.HINT, Location.NODE, Type.POINTER),
-            Probe("minimum_h", Stage.HINT, Location.NODE, Type.SCALAR),
+            *(_MINIMA if config.minima else ()),
             *hints,
             Probe("answer", Stage.OUTPUT, Location.NODE, Type.MASK_ONE, streamed=True),
         )
@@ -189,7 +193,7 @@ class RangeTask(StreamedTask):
                 "value": values,
                 **self._inputs(versions, kinds),
             },
-            {"least_h": least, "minimum_h": minima, **self._hints(visits, assigned)},
+            self._hints(visits, assigned) | ({"least_h": least, "minimum_h": minima} if self.config.minima else {}),
             {"answer": answers},
             counts=counts,
             sizes=asked.sizes,

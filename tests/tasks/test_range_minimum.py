@@ -221,3 +221,16 @@ def test_shares_outside_their_range_are_refused() -> None:
         tasks.create("range_minimum", queries=2.0)
     with pytest.raises(ValueError, match="past is a share from 0 to 1, got -1"):
         tasks.create("persistent_range_minimum", past=-1.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_minima_can_be_left_out_of_the_hints(name: str) -> None:
+    """Everything else stays what it was."""
+    whole, bare = (
+        tasks.create(name, minima=minima).sample(seed=3, batch_size=2, size=[3, 6]) for minima in (True, False)
+    )
+    assert whole.hints.keys() - bare.hints.keys() == {"least_h", "minimum_h"}
+    assert [probe.name for probe in bare.spec.hints] == list(bare.hints)
+    for part in ("inputs", "hints", "outputs"):
+        for key, value in getattr(bare, part).items():
+            torch.testing.assert_close(value, getattr(whole, part)[key], rtol=0, atol=0)
