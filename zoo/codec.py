@@ -31,6 +31,7 @@ class ReasonerConfig:
     graph_pool: str = option("max", "reduction of the nodes that decoders of graphs read: max, min, sum or mean")
     steps: str | int = option("trajectory", "processor steps: as many as the algorithm, a number, or until halt")
     max_steps: int = option(64, "limit of steps until halt")
+    eval_max_steps: int = option(0, "the same limit in evaluation; 0 is max_steps")
     sinkhorn_temperature: float = option(0.1, "temperature of permutation decoders")
     sinkhorn_steps: int = option(10, "normalisations of a permutation in training")
     sinkhorn_eval_steps: int = option(60, "normalisations of a permutation in evaluation")

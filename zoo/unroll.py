@@ -31,7 +31,7 @@ def topology_of(batch: Batch) -> Topology:
         return SparseTopology(batch.edge_index, batch.sizes)
     spec = batch.spec
     anchor = next(
-        p for p in (*spec.inputs, *spec.outputs) if p.location is Location.NODE and p.type is not Type.MASK_ONE
+        p for p in (*spec.inputs, *spec.outputs) if p.location is not Location.GRAPH and p.type is not Type.MASK_ONE
     )
     value = (batch.inputs if anchor.name in batch.inputs else batch.outputs)[anchor.name]
     num_nodes = value.shape[2 if anchor.streamed else 1]
@@ -71,7 +71,8 @@ class Unroll:
         self.own_steps = batch.steps
         if isinstance(steps, int):
             self.own_steps = torch.full_like(batch.steps, steps)
-        self.num_steps = self.config.max_steps if steps == "halt" else int(self.own_steps.max())
+        limit = self.config.max_steps if self.training else self.config.eval_max_steps or self.config.max_steps
+        self.num_steps = limit if steps == "halt" else int(self.own_steps.max())
         self.live = (torch.arange(self.num_steps)[:, None] < self.own_steps).to(self.device, non_blocking=True)
         self.ends = set((self.own_steps - 1).tolist())
         self.forced = self._forced()

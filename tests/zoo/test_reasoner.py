@@ -230,6 +230,18 @@ def test_a_number_of_steps_leaves_hints_out():
     assert "reach_h" not in model.tasks["bfs"].encoder.linears
 
 
+@pytest.mark.parametrize(("evaluation", "expected"), [(0, 3), (7, 7)])
+def test_steps_until_halt_have_a_limit_of_their_own_in_evaluation(evaluation, expected):
+    task = tasks.create("bfs")
+    spy = Spy(ProcessorConfig(hidden_size=8), torch.tensor([100, 100]))
+    model = Reasoner(task.spec, spy, config=ReasonerConfig(steps="halt", max_steps=3, eval_max_steps=evaluation))
+    batch = task.sample(seed=0, batch_size=2, size=5)
+    model(batch)
+    assert len(spy.seen) == 3
+    model.eval()(batch)
+    assert len(spy.seen) == 3 + expected
+
+
 def test_halting_freezes_each_sample_at_its_own_step():
     task = tasks.create("bfs")
     halts = torch.tensor([1, 3, 2])

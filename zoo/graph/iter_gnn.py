@@ -19,8 +19,10 @@ Follows the authors' code where the paper leaves open: layers of two, the middle
 biases start at zero and are learned; the paper's have none. Features of graphs, which the paper has not, are added
 within the MLP.
 
-`reasoner.steps=halt` stops as the paper does, `reasoner.max_steps` (30 in training) at the latest. By a trajectory's
-number of steps the outputs are read from H as it is then.
+`reasoner.steps=halt` stops as the paper does, `reasoner.max_steps` (30 in training) at the latest, and in evaluation
+`reasoner.eval_max_steps` (10,000). By a trajectory's number of steps the outputs are read from H as it is then. Without
+`iterative` there is no confidence and outputs are read from the last features: with `reasoner.steps=30` the paper's
+control, one layer applied as many times whatever the graph.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class IterGNNConfig(ProcessorConfig):
     homogeneous: bool = option(True, "no biases, so that features scale as the inputs do")
     decay: float = option(1e-4, "share of what was gathered, and of what is left, that each iteration takes away")
     tolerance: float = option(1e-7, "probability left at which a graph stops")
+    iterative: bool = option(True, "outputs read features weighted by confidence, which also stops; else the last ones")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +111,9 @@ class IterGNN(Processor):
         self.from_edge = nn.Linear(self.input_size, middle, bias=bias)
         self.from_graph = nn.Linear(self.input_size, middle, bias=bias)
         self.value = nn.Linear(middle, size, bias=bias)
-        self.confidence = nn.Linear(size, 1, bias=bias)
+        self.confidence = nn.Linear(size, 1, bias=bias) if config.iterative else None
+        if not config.iterative:
+            self.tracks = {}
 
     def initial(self, inputs: Inputs, topology: Topology) -> tuple[Latents, State]:
         """Nothing gathered yet; features from the inputs."""
@@ -119,6 +124,8 @@ class IterGNN(Processor):
         """One iteration; see `Processor.forward`."""
         features = torch.maximum(state.features, self._candidates(inputs, state.features, topology))
         confidence = self._confidence(features, topology)
+        if confidence is None:
+            return Step(Latents(features), state._replace(features=features))
         keep = 1 - self.config.decay
         share = topology.to_nodes(state.left * confidence)
         gathered = keep * hidden.nodes + share[..., None] * features
@@ -128,7 +135,8 @@ class IterGNN(Processor):
     def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
         """A step, and how likely it was the last."""
         step = self(inputs, hidden, topology, state)
-        return step, {"confidence": self._confidence(step.state.features, topology), "left": step.state.left}
+        confidence = self._confidence(step.state.features, topology)
+        return step, {} if confidence is None else {"confidence": confidence, "left": step.state.left}
 
     def _candidates(self, inputs: Inputs, features: Tensor, topology: Topology) -> Tensor:
         """The maximum of what senders say that a node's features may be."""
@@ -142,6 +150,8 @@ class IterGNN(Processor):
         # LeakyReLU grows, so it may as well come after the maximum, once a node.
         return F.leaky_relu(topology.aggregate(self.value(F.leaky_relu(values)), "max"))
 
-    def _confidence(self, features: Tensor, topology: Topology) -> Tensor:
-        """Confidence in each graph's features."""
+    def _confidence(self, features: Tensor, topology: Topology) -> Tensor | None:
+        """Confidence in each graph's features; None where none is asked for."""
+        if self.confidence is None:
+            return None
         return self.confidence(topology.pool(features, "max")).squeeze(-1).sigmoid()

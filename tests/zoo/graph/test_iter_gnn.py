@@ -114,6 +114,22 @@ def test_confidence_stops_it(logit: float, steps: int, float64) -> None:
 
 
 @torch.no_grad()
+def test_without_confidence_the_hidden_is_the_last_features(float64) -> None:
+    """Those that the iterative one weights, and nothing ever stops it."""
+    graphs = random_graphs([5, 2])
+    inputs = random_inputs(graphs.dense, WIDTH, edges=True, graph=False)
+    iterative = zoo.create("iter_gnn", hidden_size=WIDTH)
+    fixed = zoo.create("iter_gnn", hidden_size=WIDTH, iterative=False)
+    fixed.load_state_dict({k: v for k, v in iterative.state_dict().items() if not k.startswith("confidence")})
+    (hidden, state), (other, other_state) = (p.initial(inputs, graphs.dense) for p in (iterative, fixed))
+    for _ in range(3):
+        step, plain = iterative(inputs, hidden, graphs.dense, state), fixed(inputs, other, graphs.dense, other_state)
+        hidden, state, other, other_state = step.hidden, step.state, plain.hidden, plain.state
+        torch.testing.assert_close(plain.hidden.nodes, state.features)
+        assert plain.halt is None and not torch.allclose(hidden.nodes, state.features)
+
+
+@torch.no_grad()
 def test_features_of_a_path_are_its_length_at_any_size(float64) -> None:
     """With weights set by hand, minus the distance from the source: as many steps as edges, and no change after."""
     processor = zoo.create("iter_gnn", hidden_size=1, input_size=2)
