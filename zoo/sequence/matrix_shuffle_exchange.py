@@ -177,7 +177,10 @@ class MatrixShuffleExchange(Processor):
         return Step(Latents(new.diagonal(dim1=1, dim2=2).transpose(1, 2), new), state)
 
     def _matrix(self, inputs: Inputs, hidden: Latents, topology: Topology) -> Float[Tensor, "batch nodes nodes hidden"]:
-        """Encoded edges and their hidden, with nodes, graph and the nodes' hidden on the diagonal; zero at padding."""
+        """Encoded edges and their hidden, with nodes, graph and the nodes' hidden on the diagonal; zero at padding.
+
+        The diagonal of the edges' hidden is the nodes' hidden: added as well, it would double at every step.
+        """
         nodes, edges, graph = inputs.encoded
         if graph is not None:
             nodes = nodes + topology.to_nodes(graph)
@@ -187,7 +190,7 @@ class MatrixShuffleExchange(Processor):
         if edges is not None:
             matrix = matrix + self.embed_edges(materialise(edges))
         if hidden.edges is not None:
-            matrix = matrix + materialise(hidden.edges)
+            matrix = matrix + torch.where(loops, 0.0, materialise(hidden.edges))
         if not topology.uniform:
             exists = topology.node_mask()
             matrix = torch.where((exists[:, :, None] & exists[:, None])[..., None], matrix, 0.0)

@@ -90,7 +90,7 @@ def test_step_follows_the_equations(nodes: int, blocks: int, float64) -> None:
             matrix = {entry: torch.zeros(WIDTH) for entry in quadrants(0, 0, side)}
             for i in range(size):
                 for j in range(size):
-                    matrix[i, j] = edges[g, i, j] + hidden.edges[g, i, j]
+                    matrix[i, j] = edges[g, i, j] + (hidden.edges[g, i, j] if i != j else 0)
                 matrix[i, i] = matrix[i, i] + x[g, i] + graph[g] + hidden.nodes[g, i]
             expected = network(processor, matrix, side)
             for i in range(size):
