@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainers import baselines, ledger
-from trainers.baselines import Baseline
-from trainers.config import FOLDER
+from trainers.baselines import Baseline, ScoreOf
+from trainers.config_groups import FOLDER
 from trainers.figures import Line, Panel, size_figure
 from trainers.ledger import FINISHED, Entry
-from trainers.verdict import PASSED, UNMEASURED, Verdict, in_cell, judge
+from trainers.verdict import PASSED, UNMEASURED, Verdict, judge, score_of
 from trainers.verdict_table import measured, misses, number, outcome, published, seeds
 
 ROOT = FOLDER.parent
@@ -227,10 +227,11 @@ def _lines(
     by_size: dict[int, list[float]] = {}
     for seed in range(row.seeds):
         entry = counted.get((arm, seed))
-        for cell in entry.values["scores"] if entry is not None and entry.state == FINISHED else ():
-            value = in_cell(cell, metric, probe)
-            if distribution in (None, cell["distribution"]) and value is not None:
-                by_size.setdefault(cell["n"], []).append(value)
+        scores = entry.values["scores"] if entry is not None and entry.state == FINISHED else ()
+        for size in dict.fromkeys(cell["n"] for cell in scores):
+            what = ScoreOf(size=size, metric=metric, probe=probe, distribution=distribution)
+            if (value := score_of(what, scores)) is not None:
+                by_size.setdefault(size, []).append(value)
     lines = []
     if by_size:
         order = sorted(by_size)

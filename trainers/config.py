@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import configs
-from tasks.registry import Entry
 from trainers import memory_group, schema
+from trainers.config_groups import FOLDER, choices, entry_of, file_values, read_yaml, registry_name, schema_of
 from trainers.run_config import (
     RESERVED,
     Config,
@@ -34,7 +32,6 @@ from trainers.usage import UsageError, unknown
 GROUPS = ("processor", "memory", "task", "reasoner", "trainer", "logger")
 OVERLAYS = ("protocol", "curriculum")
 """Groups whose files hold values for the others, the later over the earlier."""
-FOLDER = Path(configs.__file__).parent
 _PRIMARY = "zoo_train"
 
 
@@ -55,23 +52,17 @@ def from_tree(tree: Any) -> Config:
     processor = dict(groups["processor"])
     choice = {key: processor.pop(key) for key in RESERVED if key in processor}
     chosen = schema.check(ProcessorChoice, choice, path="processor")
-    entry = _entry("processor", chosen.name)
+    entry = entry_of("processor", chosen.name)
     options: Any = schema.check(entry.config, processor, path="processor", remedy=_explain("processor", entry.name))
     return Config(
         processor=dataclasses.replace(chosen, options=options),
         tasks=_task_choices(dict(groups["task"])),
-        reasoner=schema.check(_schema("reasoner"), groups["reasoner"], path="reasoner"),
+        reasoner=schema.check(schema_of("reasoner"), groups["reasoner"], path="reasoner"),
         trainer=schema.check(TrainerConfig, groups["trainer"], path="trainer"),
         logger=schema.check(LoggerConfig, groups["logger"], path="logger"),
         settings=_settings(tree),
         memory=memory_group.check(groups["memory"]),
     )
-
-
-def choices(group: str) -> list[str]:
-    """Names that a group offers: its YAML files, and what is registered."""
-    files = {path.stem for path in (FOLDER / group).glob("*.yaml")}
-    return sorted(files | set(_registered(group)))
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -145,17 +136,6 @@ def override(config: Config, overrides: Sequence[str]) -> Config:
     return from_tree(OmegaConf.to_container(node))
 
 
-def registry_name(group: str, choice: str) -> str:
-    """The registry name behind a choice: a YAML file may be a variant of what it names."""
-    return str(file_values(group, choice).get("name", choice))
-
-
-def file_values(group: str, choice: str) -> dict[str, Any]:
-    """What a choice's YAML file holds; nothing if it has none."""
-    path = FOLDER / group / f"{choice}.yaml"
-    return read_yaml(path) if path.exists() else {}
-
-
 def _settings(tree: Mapping[str, Any]) -> Settings:
     """The top-level values."""
     fields = [f.name for f in dataclasses.fields(Settings)]
@@ -182,7 +162,7 @@ def _task_choices(node: dict[str, Any]) -> tuple[TaskChoice, ...]:
     chosen = []
     for each in names:
         options, path = (node.get(each, {}), f"task.{each}") if several else (node, "task")
-        config = _entry("task", each).config
+        config = entry_of("task", each).config
         checked: Any = schema.check(config, options, path=path, remedy=_explain("task", each))
         chosen.append(TaskChoice(name=each, options=checked))
     return tuple(chosen)
@@ -265,7 +245,7 @@ def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dic
     values = file_values("processor" if group == "memory" and name != memory_group.NONE else group, name)
     node: dict[str, Any] = {}
     if group in ("processor", "task") or (group == "memory" and name != memory_group.NONE):
-        entry = _entry(group, values.get("name", name))
+        entry = entry_of(group, values.get("name", name))
         values = {"name": entry.name, **values}
         if base:
             node = schema.defaults(entry.config)
@@ -274,7 +254,7 @@ def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dic
                     raise ValueError(f"{entry.config.__name__} must not have a field {taken.pop()!r}: it is taken")
                 node = {"name": entry.name, "weights": None, "frozen": False, **node}
     elif base and group != "memory":
-        node = schema.defaults(_schema(group))
+        node = schema.defaults(schema_of(group))
     return node | values if file else node
 
 
@@ -284,13 +264,13 @@ def _schemas(nodes: Mapping[str, Any]) -> dict[str, list[type]]:
     several = isinstance(task["name"], list)
     memory = nodes.get("memory", {}).get("name")
     found: dict[str, list[type]] = {
-        "processor": [ProcessorChoice, _entry("processor", nodes["processor"]["name"]).config],
+        "processor": [ProcessorChoice, entry_of("processor", nodes["processor"]["name"]).config],
         "memory": [MemoryChoice, *([] if memory is None else [memory_group.entry(memory).config])],
-        **{name: [_schema(name)] for name in ("reasoner", "trainer", "logger")},
+        **{name: [schema_of(name)] for name in ("reasoner", "trainer", "logger")},
     }
     if several:
-        return found | {f"task.{name}": [_entry("task", name).config] for name in task["name"]}
-    return found | {"task": [TaskChoice, _entry("task", task["name"]).config]}
+        return found | {f"task.{name}": [entry_of("task", name).config] for name in task["name"]}
+    return found | {"task": [TaskChoice, entry_of("task", task["name"]).config]}
 
 
 def _check_key(key: str, schemas: Mapping[str, Sequence[type]]) -> None:
@@ -347,7 +327,7 @@ def _settle_layout(config: Config) -> Config:
     import tasks
     from zoo.binding import check
 
-    processor = _entry("processor", config.processor.name).cls(config.processor.options)
+    processor = entry_of("processor", config.processor.name).cls(config.processor.options)
     try:
         for choice in config.tasks:
             task = tasks.describe(choice.name).cls(choice.options)
@@ -357,53 +337,3 @@ def _settle_layout(config: Config) -> Config:
     except ValueError:
         return dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, layout="dense"))
     return config
-
-
-def _registered(group: str) -> list[str]:
-    """Registered names of a group that has a registry."""
-    if group == "processor":
-        import zoo
-
-        return zoo.list_processors()
-    if group == "memory":
-        return memory_group.names()
-    if group == "task":
-        import tasks
-
-        return tasks.list_tasks()
-    return []
-
-
-def _entry(group: str, name: str) -> Entry:
-    """What is registered under a name."""
-    if group == "memory":
-        return memory_group.entry(name)
-    names = _registered(group)
-    if name not in names:
-        raise unknown(group, str(name), names)
-    if group == "processor":
-        import zoo
-
-        return zoo.describe(name)
-    import tasks
-
-    return tasks.describe(name)
-
-
-def _schema(group: str) -> type:
-    """The dataclass of a group that has but one."""
-    if group == "reasoner":
-        from zoo.codec import ReasonerConfig
-
-        return ReasonerConfig
-    return TrainerConfig if group == "trainer" else LoggerConfig
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as plain data, with floats such as 1e-3 read as floats."""
-    from omegaconf import OmegaConf
-
-    values = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected options by name, got {values!r}")
-    return {str(key): value for key, value in values.items()}

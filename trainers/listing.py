@@ -93,7 +93,7 @@ def show(kind: str, name: str) -> str:
     files = summaries(kind, registered=True)
     if name not in files:
         raise unknown(kind, name, files)
-    from trainers.config import registry_name
+    from trainers.config_groups import registry_name
     from trainers.task_sets import members
 
     if kind == "task" and members(name) != [name]:
@@ -215,7 +215,7 @@ def _probes(entry: Entry) -> list[str]:
 def _options(entry: Entry, choice: str) -> str:
     """Config fields with defaults and meanings; a default that the YAML file changes is that of the file."""
     from trainers import schema
-    from trainers.config import file_values
+    from trainers.config_groups import file_values
 
     kind = "task" if hasattr(entry.cls, "distributions") else "processor"
     values = schema.defaults(entry.config) | file_values(kind, choice)

@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from trainers.config import FOLDER, from_tree
+from trainers.config import from_tree
+from trainers.config_groups import FOLDER
 from trainers.run_config import Config
 from trainers.usage import UsageError, unknown
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from trainers import schema
-from trainers.config import GROUPS, choices, compose, from_tree, override
+from trainers.config import GROUPS, compose, from_tree, override
+from trainers.config_groups import choices
 from trainers.overrides import expand
 from trainers.runs import config_hash
 from trainers.usage import UsageError

@@ -8,7 +8,8 @@ import pytest
 
 from trainers import cli
 from trainers.build import build, identity
-from trainers.config import choices, compose, from_tree, override
+from trainers.config import compose, from_tree, override
+from trainers.config_groups import choices
 from trainers.experiment import load_trained
 from trainers.runs import config_hash, load_config
 from trainers.usage import UsageError
