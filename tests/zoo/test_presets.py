@@ -10,7 +10,8 @@ import yaml
 
 import zoo
 from tests.zoo.graphs import random_graphs, random_inputs
-from trainers.config import choices, compose, file_values
+from trainers.config import compose
+from trainers.config_groups import choices, file_values
 from zoo.processor import config_options
 
 PRESETS = zoo.list_presets()
@@ -39,9 +40,9 @@ def test_preset_is_its_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_makes_a_processor_that_steps(name: str) -> None:
-    processor = zoo.create(name, hidden_size=12)
+    processor = zoo.create(name, hidden_size=16)
     assert processor.config == dataclasses.replace(
-        zoo.describe(name).config(), **(PRESETS[name].options | {"hidden_size": 12})
+        zoo.describe(name).config(), **(PRESETS[name].options | {"hidden_size": 16})
     )
     graphs = random_graphs([4, 2])
     dense = random_inputs(graphs.dense, processor.input_size)
