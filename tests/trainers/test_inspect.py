@@ -44,6 +44,8 @@ DRAWN = {
     "pgn": {"senders", "own_pointers", "hints"},
     "mpnn": {"senders", "hints", "pointers_pi"},
     "residual_shuffle_exchange": {"layers", "hints", "pointers_pred"},
+    "iter_gnn": {"stopping"},
+    "neural_executor": {"senders", "stopping"},
 }
 
 

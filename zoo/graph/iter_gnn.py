@@ -91,8 +91,8 @@ class IterGNN(Processor):
     adjacency = "given"
     memoryless = False
     tracks: Mapping[str, Track] = {
-        "confidence": Track(Kind.GATE, (), "confidence in the features after the step", drawn=False),
-        "left": Track(Kind.GATE, (), "probability of not having stopped after the step", drawn=False),
+        "confidence": Track(Kind.GATE, (), "confidence in the features after the step"),
+        "left": Track(Kind.GATE, (), "probability of not having stopped after the step"),
     }
 
     def __init__(self, config: IterGNNConfig) -> None:

@@ -116,7 +116,7 @@ class NeuralExecutor(Processor):
     heads: Mapping[str, Port] = {"stop": Port(Location.GRAPH, Type.MASK, by_default=False)}
     tracks: Mapping[str, Track] = {
         "senders": SENDERS,
-        "stop": Track(Kind.GATE, (), "probability that the step is the last", drawn=False),
+        "stop": Track(Kind.GATE, (), "probability that the step is the last"),
     }
 
     def __init__(self, config: NeuralExecutorConfig) -> None:
