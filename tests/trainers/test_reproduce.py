@@ -143,6 +143,16 @@ def test_a_score_of_several_sizes_is_their_mean_and_waits_for_all_of_them() -> N
         write_row(ROW | {"measures": [several | {"score": {"metric": "exact"}}]})
 
 
+def test_a_score_of_all_distributions_is_their_mean() -> None:
+    over = {"name": "exact", "label": "exact", "arm": "one"}
+    scores = [{"size": 3, "metric": "exact", "distribution": name} for name in ("all", "b")]
+    row = write_row(ROW | {"measures": [over | {"name": str(i), "score": score} for i, score in enumerate(scores)]})
+    places = ((3, "a", 1.0), (3, "b", 0.25), (1, "a", 0.0))
+    cells = [{"n": n, "distribution": name, "exact": exact} for n, name, exact in places]
+    entry = Entry(Path("one.json"), {"state": "finished", "scores": cells})
+    assert [value_of(measure, entry) for measure in row.measures] == [0.625, 0.25]
+
+
 def test_looks_and_places_do_not_change_a_recipe() -> None:
     before = baselines.load(NAME).recipe("one")
     same = write_row(ROW | {"base": ROW["base"] | {"trainer.eval_sizes": [5], "trainer.threads": 1}})  # type: ignore[operator]
@@ -324,6 +334,12 @@ def test_a_difference_is_judged_once_all_seeds_of_both_are_there(monkeypatch: py
         ),
         ({"measures": [ROW["measures"][0] | {"require": {"at_least": 1, "of": "2 of 3"}}]}, "2 seeds"),  # type: ignore[index]
         ({"measures": [ROW["measures"][0] | {"arm": "onne"}]}, "did you mean one"),  # type: ignore[index]
+        ({"measures": [ROW["measures"][0] | {"require": {"within_spread": 1}}]}, "of differences"),  # type: ignore[index]
+        (
+            {"measures": [ROW["measures"][0] | {"score": {"size": 3, "variant": "mone"}}], "variants": {"more": None}},  # type: ignore[index]
+            "did you mean more",
+        ),
+        ({"arms": {"one": {"estimator": "optimum"}, "two": None}}, "did you mean optimal"),
         ({"seedz": 3}, "seedz"),
         ({"measures": [ROW["measures"][0] | {"require": {"of": "best"}}]}, "exactly one"),  # type: ignore[index]
         (
