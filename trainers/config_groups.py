@@ -77,10 +77,23 @@ def schema_of(group: str) -> type:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as plain data, with floats such as 1e-3 read as floats."""
-    from omegaconf import OmegaConf
-
-    values = OmegaConf.to_container(OmegaConf.load(path))
+    """A YAML file of options by name; floats such as 1e-3 are read as floats."""
+    values = _plain(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected options by name, got {values!r}")
     return {str(key): value for key, value in values.items()}
+
+
+def read_list(path: Path) -> list[Any]:
+    """A YAML file that is a list; floats such as 1e-3 are read as floats."""
+    values = _plain(path)
+    if not isinstance(values, list):
+        raise ValueError(f"{path}: expected a list, got {values!r}")
+    return values
+
+
+def _plain(path: Path) -> Any:
+    """A YAML file as plain data."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(OmegaConf.load(path))
