@@ -165,9 +165,10 @@ def stop_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     ax = figure.subplots()
     for position, name in enumerate(names):
         values = sample.arrays[f"record/{name}"]
-        style = {"color": COLOURS[position % len(COLOURS)], "marker": MARKERS[position % len(MARKERS)]}
-        meaning = sample.tracks[name].meaning
-        ax.plot(range(1, len(values) + 1), values, label=f"{name}: {meaning}", clip_on=False, **style)
+        ax.plot(
+            range(1, len(values) + 1), values, label=f"{name}: {sample.tracks[name].meaning}", clip_on=False,
+            color=COLOURS[position % len(COLOURS)], marker=MARKERS[position % len(MARKERS)],
+        )  # fmt: skip
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("step", fontsize=SMALL + 1)
     ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
