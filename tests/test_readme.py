@@ -12,6 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import zoo
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 # Added to every `zoo train`: the same paths through the code in seconds.
@@ -67,6 +71,12 @@ def run(command: list[str]) -> None:
 
 def test_readme_is_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) < 200
+
+
+@pytest.mark.parametrize("name", zoo.list_processors())
+def test_every_processor_is_in_the_table_with_its_source(name: str) -> None:
+    rows = [line for line in README.read_text("utf-8").splitlines() if line.startswith("| ")]
+    assert any(re.search(rf"`{name}`[^(]*\({re.escape(zoo.describe(name).paper)}\)", row) for row in rows)
 
 
 def test_python_blocks_run() -> None:
