@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -100,6 +100,8 @@ ATTENTION = Family(
     width=64,
 )
 DENSE = Family(name="dense messages", layout="dense", sizes=(128, 256, 512, 1024), time=square, memory=square, width=32)
+# Kept is little more than a chunk takes up to some hundred nodes.
+DENSE_LEAN = replace(DENSE, sizes=(256, 512, 1024, 2048))
 TRIPLETS = Family(name="triplets", layout="dense", sizes=(64, 128, 256, 512), time=cube, memory=square, width=32)
 SPARSE = Family(name="sparse messages", layout="sparse", sizes=(1024, 2048, 4096, 8192), time=linear, memory=linear)
 
@@ -142,10 +144,10 @@ CASES = (
     Case(name="gmpnn", family=SPARSE, options=GIVEN),
     *(
         Case(name=name, family=family, options={"pointers": True})
-        for name in ("pgn", "gpgn", "pointer_graph")
-        for family in (DENSE, SPARSE)
+        for name, dense in (("pgn", DENSE_LEAN), ("gpgn", DENSE), ("pointer_graph", DENSE_LEAN))
+        for family in (dense, SPARSE)
     ),
-    Case(name="pointer_graph.unrestricted", family=DENSE, options={"pointers": True}),
+    Case(name="pointer_graph.unrestricted", family=DENSE_LEAN, options={"pointers": True}),
     *(
         Case(name=name, family=family, options={"masks": True})
         for name in ("persistent_message_passing", "persistent_message_passing.overwrite")
@@ -174,7 +176,7 @@ class GraphStep:
         shape = (family.batch, size) if family.layout != "sparse" else (family.batch * size,)
         width = self.processor.input_size
         # Everything that an encoder would make has a gradient.
-        leaf = {"device": where, "requires_grad": True}
+        leaf: dict[str, Any] = {"device": where, "requires_grad": True}
         nodes = torch.randn(*shape, width, **leaf)
         graph = torch.randn(family.batch, width, **leaf)
         folded = (
