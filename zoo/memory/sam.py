@@ -13,6 +13,10 @@ what the controller tells is clipped to ±20 first. On purpose different: the se
 memory a step, in place of approximate nearest neighbours; where eq. 6 asks for the least of "steps since access", the
 most is taken. A new memory is zero, so that unused slots are alike, and of equals the first is taken.
 
+The preset `sam.dense` is the paper's dense access memory (DAM): a head reads all slots, and usage is its first, the
+sum of all read and write weights so far, those of t tokens ago times λ^t; the least used slot takes the place of the
+oldest. The paper leaves λ open. No gradient goes through usage.
+
 `SAMCell.forward` copies the memory at every token; the scan on the CPU edits one private copy, keeps the few words that
 an edit overwrote, and puts them back on the way backward (section 3.4, `zoo.memory.sam_scan`).
 """
@@ -25,7 +29,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
 
 from tasks.registry import option
@@ -34,6 +38,7 @@ from zoo.memory.external import Controller, ControllerState, InitialMemory, Memo
 from zoo.memory.sam_scan import Layout, SAMScan
 from zoo.memory.sparse_access import least_recent, nearest, replace, spread, take, weigh
 from zoo.memory.sweep import Sweep
+from zoo.processor import check_choice
 from zoo.recording import Kind, Record, Track
 from zoo.registry import register
 
@@ -58,8 +63,10 @@ class SAMConfig(MemoryConfig):
 
     word: int = option(32, "width of a location (W)")
     read_heads: int = option(4, "number of access heads; each reads, and writes")
-    entries: int = option(4, "slots that a head reads (K); the paper has 4 or 8")
+    entries: int | None = option(4, "slots that a head reads (K); the paper has 4 or 8; null for all")
+    usage: str = option("last", "slots to write to: by 'last' access, or by the 'discounted' sum of weights")
     threshold: float = option(0.005, "weight above which a slot counts as accessed (δ)")
+    discount: float = option(0.99, "of the sum of weights, a token (λ)")
     memory_init: str = option(
         "zero",
         "memory before the first token: 'zero', 'constant' (1e-6), 'learned' (through tanh), or drawn once and not "
@@ -68,11 +75,19 @@ class SAMConfig(MemoryConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("entries", "read_heads"):
-            if not 1 <= getattr(self, name) <= self.slots:
+        check_choice("usage", self.usage, ("last", "discounted"))
+        for name, value in (("entries", self.slots_read), ("read_heads", self.read_heads)):
+            if not 1 <= value <= self.slots:
                 raise ValueError(f"{name} must be from 1 to the number of slots, {self.slots}")
         if self.threshold < 0:
             raise ValueError(f"threshold must not be negative, not {self.threshold}")
+        if not 0 <= self.discount <= 1:
+            raise ValueError(f"discount must be from 0 to 1, not {self.discount}")
+
+    @property
+    def slots_read(self) -> int:
+        """Slots that a head reads."""
+        return self.slots if self.entries is None else self.entries
 
 
 class SAMState(NamedTuple):
@@ -80,7 +95,7 @@ class SAMState(NamedTuple):
 
     Attributes:
         memory: the memory.
-        accessed: the token at which each slot was last accessed, 0 if never.
+        accessed: the token at which each slot was last accessed, 0 if never; or how much it was used, discounted.
         clock: tokens so far.
         read_slots: the slots that each head read last.
         read_weights: their weights.
@@ -89,7 +104,7 @@ class SAMState(NamedTuple):
     """
 
     memory: Float[Tensor, "batch slots word"]
-    accessed: Int[Tensor, "batch slots"]
+    accessed: Num[Tensor, "batch slots"]
     clock: Int[Tensor, " batch"]
     read_slots: Int[Tensor, "batch reads entries"]
     read_weights: Float[Tensor, "batch reads entries"]
@@ -124,6 +139,24 @@ def write_weights(
     return write_gates[:, :, None] * torch.cat([again, 1 - interpolation_gates[:, :, None]], 2)
 
 
+def never_accessed(config: SAMConfig, batch_size: int, *, like: Tensor) -> Num[Tensor, "batch slots"]:
+    """Usage before the first token."""
+    kind = torch.long if config.usage == "last" else like.dtype
+    return torch.zeros(batch_size, config.slots, dtype=kind, device=like.device)
+
+
+def update_accessed(
+    config: SAMConfig,
+    accessed: Num[Tensor, "batch slots"],
+    accesses: Float[Tensor, "batch slots"],
+    clock: Int[Tensor, " batch"],
+) -> Num[Tensor, "batch slots"]:
+    """Usage after a token, of which the slots had read and write weights of `accesses` in all."""
+    if config.usage == "discounted":
+        return config.discount * accessed + accesses.detach()
+    return torch.where(accesses > config.threshold, clock[:, None], accessed)
+
+
 class SAMCell(Cell):
     """SAM as a cell; `forward` is the paper's step, on a copy of the whole memory."""
 
@@ -147,12 +180,11 @@ class SAMCell(Cell):
     def initial(self, batch_size: int, *, like: Tensor) -> SAMState:
         """A memory that was never accessed; nothing read."""
         config = self.config
-        entries = (batch_size, config.read_heads, config.entries)
-        never = torch.zeros(batch_size, config.slots, dtype=torch.long, device=like.device)
+        entries = (batch_size, config.read_heads, config.slots_read)
         return SAMState(
             self.initial_memory(batch_size),
-            never,
-            never[:, 0],
+            never_accessed(config, batch_size, like=like),
+            torch.zeros(batch_size, dtype=torch.long, device=like.device),
             torch.zeros(entries, dtype=torch.long, device=like.device),
             like.new_zeros(entries),
             like.new_zeros(batch_size, config.read_heads, config.word),
@@ -189,14 +221,14 @@ class SAMCell(Cell):
             write_weights(state.read_weights, said.write_gates, said.interpolation_gates),  # eq. 5
         )
         memory = replace(state.memory, oldest, *written, said.add)  # eq. 3
-        slots = nearest(memory, said.keys, self.config.entries, epsilon=NORM_EPSILON)
+        slots = nearest(memory, said.keys, self.config.slots_read, epsilon=NORM_EPSILON)
         words = take(memory, slots)
         weights = weigh(words, said.keys, said.strengths, epsilon=NORM_EPSILON)  # eq. 2
         reads = torch.einsum("bhk,bhkw->bhw", weights, words)  # eq. 4
         clock = state.clock + 1
         accesses = spread(written.slots, written.weights, self.config.slots).sum(1)
         accesses = accesses + spread(slots, weights, self.config.slots).sum(1)
-        accessed = torch.where(accesses > self.config.threshold, clock[:, None], state.accessed)
+        accessed = update_accessed(self.config, state.accessed, accesses, clock)
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
         return y, SAMState(memory, accessed, clock, slots, weights, reads, controller), said, written
 
@@ -207,12 +239,12 @@ class SAMCell(Cell):
         mask: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch length output"], SAMState]:
         """All tokens; on the CPU, outside the compiler, as machine code on one copy of the memory."""
-        if not has_kernels(xs):
+        if self.config.usage != "last" or not has_kernels(xs):
             return self.loop(xs, state, mask)
         config = self.config
         layout = Layout(
             heads=config.read_heads,
-            entries=config.entries,
+            entries=config.slots_read,
             word=config.word,
             recurrent=self.controller.recurrent,
             threshold=config.threshold,

@@ -21,14 +21,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
 
 from tasks.registry import option
 from zoo.memory.cell import Cell
 from zoo.memory.external import Controller, ControllerState, InitialMemory, output_layer
 from zoo.memory.links import SparseLink, merge
-from zoo.memory.sam import NORM_EPSILON, SAMConfig, write_weights
+from zoo.memory.sam import NORM_EPSILON, SAMConfig, never_accessed, update_accessed, write_weights
 from zoo.memory.sam import TRACKS as SAM_TRACKS
 from zoo.memory.sparse_access import least_recent, nearest, replace, spread, take, weigh
 from zoo.memory.sweep import Sweep
@@ -72,7 +72,7 @@ class SDNCState(NamedTuple):
     """What an SDNC carries from token to token; see `zoo.memory.sam.SAMState`."""
 
     memory: Float[Tensor, "batch slots word"]
-    accessed: Int[Tensor, "batch slots"]
+    accessed: Num[Tensor, "batch slots"]
     clock: Int[Tensor, " batch"]
     links: Links
     read_slots: Int[Tensor, "batch reads entries"]
@@ -172,18 +172,17 @@ class SDNCCell(Cell):
         """A memory that was never accessed; nothing read, nothing linked."""
         config, heads = self.config, (batch_size, self.config.read_heads)
         kept = min(config.link_entries, config.slots)
-        never = torch.zeros(batch_size, config.slots, dtype=torch.long, device=like.device)
         links = (*heads, config.slots, kept)
         empty = SparseLink(torch.zeros(links, dtype=torch.long, device=like.device), like.new_zeros(links))
         # Distinct slots, for the rows of the links are written at them.
         last = torch.arange(kept, device=like.device).expand(*heads, kept)
         return SDNCState(
             self.initial_memory(batch_size),
-            never,
-            never[:, 0],
+            never_accessed(config, batch_size, like=like),
+            torch.zeros(batch_size, dtype=torch.long, device=like.device),
             Links(empty, empty, last, like.new_zeros(*heads, kept)),
-            torch.zeros(*heads, config.entries, dtype=torch.long, device=like.device),
-            like.new_zeros(*heads, config.entries),
+            torch.zeros(*heads, config.slots_read, dtype=torch.long, device=like.device),
+            like.new_zeros(*heads, config.slots_read),
             like.new_zeros(*heads, config.word),
             self.controller.initial(batch_size, like=like),
         )
@@ -226,7 +225,7 @@ class SDNCCell(Cell):
         clock = state.clock + 1
         with torch.no_grad():
             accesses = writing.sum(1) + spread(slots, weights, config.slots).sum(1)
-        accessed = torch.where(accesses > config.threshold, clock[:, None], state.accessed)
+        accessed = update_accessed(config, state.accessed, accesses, clock)
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
         after = SDNCState(memory, accessed, clock, links, slots, weights, reads, controller)
         return y, after, said, writing
@@ -234,12 +233,12 @@ class SDNCCell(Cell):
     def _read(self, memory: Tensor, links: Links, said: Interface, state: SDNCState) -> tuple[Tensor, Tensor]:
         """The slots that each head reads, by content and along its links, and their weights."""
         config, before = self.config, (state.read_slots, state.read_weights)
-        near = nearest(memory, said.keys, config.entries, epsilon=NORM_EPSILON)
+        near = nearest(memory, said.keys, config.slots_read, epsilon=NORM_EPSILON)
         content = weigh(take(memory, near), said.keys, said.strengths, epsilon=NORM_EPSILON)  # eq. 2
         back, by_content, ahead = (mode[..., None] for mode in said.modes.unbind(2))
         with torch.no_grad():
             mixture = back * reach(links.previous, *before) + ahead * reach(links.next, *before)
-            slots, _ = largest(mixture + by_content * spread(near, content, config.slots), config.entries)
+            slots, _ = largest(mixture + by_content * spread(near, content, config.slots), config.slots_read)
         # Once more at these slots alone, so that no gradient needs more of the links.
         found = torch.where(slots[..., None] == near[:, :, None], content[:, :, None], 0.0).sum(3)
         forward = torch.einsum("bhke,bhe->bhk", between(links.next, slots, state.read_slots), state.read_weights)

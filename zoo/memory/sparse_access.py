@@ -6,7 +6,7 @@ Axes: batch, heads, slots (N, locations of the memory), entries (the few slots o
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 
@@ -49,8 +49,8 @@ def weigh(
     return torch.softmax(strengths[:, :, None] * similarity, 2)
 
 
-def least_recent(accessed: Int[Tensor, "batch slots"], count: int) -> Int[Tensor, "batch heads"]:
-    """The slots that were accessed longest ago, one for each of `count` heads; of equals, the first."""
+def least_recent(accessed: Num[Tensor, "batch slots"], count: int) -> Int[Tensor, "batch heads"]:
+    """The slots accessed longest ago, or least used, one for each of `count` heads; of equals, the first."""
     return torch.sort(accessed, dim=1, stable=True).indices[:, :count].clone()
 
 

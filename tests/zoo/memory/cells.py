@@ -62,6 +62,7 @@ SAM_SETTINGS: dict[str, dict[str, Any]] = {
         **{"memory_init": "learned", "clip": None, "output": "concat"},
     },
     "sam-all": {"read_heads": 4, "entries": 7, "clip": 0.7, "controller_layers": 2, "threshold": 0.2},
+    "sam-dense": {"read_heads": 2, "entries": None, "usage": "discounted", "discount": 0.8},
 }
 SETTINGS = [*NTM_SETTINGS, *DNC_SETTINGS, *LSTM_SETTINGS, *GRU_SETTINGS, *RNN_SETTINGS, *SAM_SETTINGS]
 

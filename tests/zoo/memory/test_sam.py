@@ -48,7 +48,7 @@ def transcribed(cell: Any, xs: Tensor, state: SAMState) -> tuple[Tensor, dict[st
             told = told.clamp(-cell.config.clip, cell.config.clip)
         keys, adds, rest = told[: heads * word], told[heads * word : 2 * heads * word], told[2 * heads * word :]
         clock += 1
-        by_age = sorted(range(slots), key=lambda i: (accessed[i] - clock, i))
+        by_age = sorted(range(slots), key=lambda i: (accessed[i], i))
         oldest = torch.eye(slots, dtype=xs.dtype)[by_age[:heads]]  # eq. 6
         write_gates, gates = rest[heads : 2 * heads].sigmoid(), rest[2 * heads :].sigmoid()
         writing = [write_gates[h] * (gates[h] * reading[h] + (1 - gates[h]) * oldest[h]) for h in range(heads)]  # eq. 5
@@ -60,16 +60,24 @@ def transcribed(cell: Any, xs: Tensor, state: SAMState) -> tuple[Tensor, dict[st
         for h in range(heads):
             similar = torch.stack([cosine(keys[h * word : (h + 1) * word], slot) for slot in memory])
             ranked = sorted((-value, slot) for slot, value in enumerate(similar.tolist()))
-            best = [slot for _, slot in ranked[: cell.config.entries]]
+            best = [slot for _, slot in ranked[: cell.config.slots_read]]
             scores = (1 + torch.nn.functional.softplus(rest[h])) * similar
             outside = torch.ones(slots, dtype=torch.bool).index_fill(0, torch.tensor(best), False)
             weightings.append(scores.masked_fill(outside, -torch.inf).softmax(0))  # eq. 2
         reading = torch.stack(weightings)
         reads = [*(reading @ memory)]  # eq. 4
         accesses = torch.stack(writing).sum(0) + reading.sum(0)
-        accessed = [clock if accesses[i] > cell.config.threshold else accessed[i] for i in range(slots)]
+        if cell.config.usage == "discounted":
+            accessed = [cell.config.discount * accessed[i] + float(accesses[i].detach()) for i in range(slots)]
+        else:
+            accessed = [clock if accesses[i] > cell.config.threshold else accessed[i] for i in range(slots)]
         ys.append(cell.output(torch.cat([out, *reads])))
-    after = {"memory": memory, "reading": reading, "reads": torch.stack(reads), "accessed": torch.tensor(accessed)}
+    after = {
+        "memory": memory,
+        "reading": reading,
+        "reads": torch.stack(reads),
+        "accessed": torch.tensor(accessed, dtype=state.accessed.dtype),
+    }
     layers = {"hidden": torch.stack(hidden), "cell": torch.stack(cells)} if hidden else {}
     return torch.stack(ys), after | layers
 
@@ -100,7 +108,7 @@ def test_values_and_gradients_are_those_of_the_dense_transcription(name: str, me
             after = found
         results.append([ys, *after.values()])
         parameters = [p for n, p in cell.named_parameters() if "first" not in n and "initial" not in n]
-        loss = mixture([value for value in results[-1] if value.is_floating_point()])
+        loss = mixture([value for value in results[-1] if value.requires_grad])
         gradients.append(torch.autograd.grad(loss, [x, memory, weights, reads, *parameters]))
     for expected, value in zip(*results, strict=True):
         torch.testing.assert_close(value, expected, rtol=0, atol=1e-10)
@@ -182,6 +190,21 @@ def test_an_access_of_no_more_weight_than_the_threshold_does_not_count(method: s
     with torch.no_grad():
         _, after = getattr(cell, method)(xs, state._replace(accessed=accessed))
     assert torch.equal(after.accessed, accessed) and int(after.clock) == int(state.clock) + 3
+
+
+def test_the_least_used_slot_is_written_where_use_is_discounted() -> None:
+    cell: Any = make("sam", read_heads=1, clip=None, entries=None, usage="discounted", discount=0.5)
+    with torch.no_grad():
+        cell.interface.weight[-2:] = 0
+        cell.interface.bias[-2:] = torch.tensor([50, -50], dtype=torch.float64)
+        xs, state = tokens(1, 1), used_state(cell, 1)
+        used = torch.tensor([[4, 2, 7, 1.5, 1, 3, 6]], dtype=torch.float64)
+        _, after = cell.scan(xs, state._replace(accessed=used))
+    changed = ((after.memory - state.memory).abs() > 1e-9).any(2)[0].nonzero().flatten().tolist()
+    assert changed == [4]
+    expected = used / 2 + spread(after.read_slots, after.read_weights, 7).sum(1)
+    expected[0, 4] += 1
+    torch.testing.assert_close(after.accessed, expected, rtol=0, atol=1e-12)
 
 
 def test_memory_is_restored_on_the_way_back_and_the_one_handed_out_stays(monkeypatch: pytest.MonkeyPatch) -> None:
