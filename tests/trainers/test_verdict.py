@@ -37,8 +37,8 @@ def figure_of(pair: dict[str, Any], one: tuple[float, ...], two: tuple[float, ..
     [
         ((3.0, 3.0, 3.0), (2.0, 2.0, 2.0), {"at_most": 1.5}, 1.5, True),
         ((3.1, 3.0, 3.0), (2.0, 2.0, 2.0), {"at_most": 1.5}, 9.1 / 6, False),
-        ((0.5, 0.5, 0.5), (0.0, 0.0, 0.0), {"at_least": 10}, math.inf, True),
-        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), {"at_least": 10}, math.nan, False),
+        ((0.5, 0.5, 0.5), (0.0, 0.0, 0.0), {"at_least": 10.0}, math.inf, True),
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), {"at_least": 10.0}, math.nan, False),
         ((math.inf, 1.0, 1.0), (2.0, 2.0, 2.0), {"at_most": 1.5}, math.inf, False),
         ((1.0, 1.0, 1.0), (math.inf, 2.0, 2.0), {"at_most": 1.5}, 0.0, True),
         ((1.0, 1.0, 1.0), (math.nan, 2.0, 2.0), {"at_most": 1.5}, math.nan, False),
@@ -51,7 +51,7 @@ def test_a_ratio_divides_the_first_by_the_second(
     value: float,
     holds: bool,
 ) -> None:
-    figure = figure_of({"ratio": ["first", "second"], "require": require}, one, two)
+    figure = figure_of({"ratio": ("first", "second"), "require": require}, one, two)
     assert figure.value == pytest.approx(value, nan_ok=True) and figure.holds is holds
 
 
@@ -69,7 +69,7 @@ def test_a_ratio_divides_the_first_by_the_second(
 def test_a_difference_within_the_spread_is_held_against_the_larger_one(
     one: tuple[float, ...], two: tuple[float, ...], holds: bool
 ) -> None:
-    pair = {"difference": ["first", "second"], "require": {"within_spread": 1}}
+    pair = {"difference": ("first", "second"), "require": {"within_spread": 1.0}}
     figure = figure_of(pair, one, two)
     assert figure.holds is holds
     assert outcome(figure).startswith("met" if holds else "missed")
