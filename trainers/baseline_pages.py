@@ -115,16 +115,25 @@ def stamp_of(path: Path) -> str | None:
 
 
 def readme_table(verdicts: Sequence[Verdict]) -> str:
-    """The README's table: a row's gating figures, all seeds in the long page."""
+    """The README's table: a gating figure of each row begun, then the others' names; all seeds in the long page."""
+    begun = [verdict for verdict in verdicts if any(figure.seeds for figure in verdict.figures)]
     lines = ["| row | measure | published | measured | verdict |", "| --- | --- | --- | --- | --- |"]
-    for verdict in verdicts:
+    for verdict in begun:
         figure = next((f for f in verdict.figures if f.measure.published and f.measure.require), None)
         figure = figure or next((f for f in verdict.figures if f.measure.require), verdict.figures[0])
         paper = figure.measure.published
         value = "" if paper is None else (number(paper.value) if paper.value is not None else paper.text)
-        link = f"[`{verdict.baseline.name}`]({PAGE}#{_anchor(verdict.baseline.name)})"
-        lines.append(f"| {link} | {figure.measure.label} | {value} | {measured(figure)} | {_state(verdict)} |")
+        lines.append(
+            f"| {_link(verdict)} | {figure.measure.label} | {value} | {measured(figure)} | {_state(verdict)} |"
+        )
+    if waiting := [_link(verdict) for verdict in verdicts if verdict not in begun]:
+        lines += ["", f"Not measured yet: {', '.join(waiting)}."]
     return "\n".join(lines)
+
+
+def _link(verdict: Verdict) -> str:
+    """A row's name, leading to its section of the long page."""
+    return f"[`{verdict.baseline.name}`]({PAGE}#{_anchor(verdict.baseline.name)})"
 
 
 def _page(verdicts: Sequence[Verdict], results: Path, drawn: Container[str]) -> str:
