@@ -339,6 +339,15 @@ def test_bindings_that_cannot_be_are_refused():
         Reasoner(task.spec, processor, bind={"disjoint_set": {"pointers": "modified_h"}})
 
 
+def test_a_head_that_is_given_none_leaves_its_probe_to_a_decoder():
+    task = tasks.create("bfs")
+    heads = {"pointers": "none", "modify": "none"}
+    model = Reasoner(task.spec, zoo.create("pgn", hidden_size=8), bind={"bfs": heads})
+    codec = model.tasks["bfs"]
+    assert not codec.heads and {"pi_h", "reach_h"} <= set(codec.decoders)
+    assert Reasoner(task.spec, zoo.create("pgn", hidden_size=8)).tasks["bfs"].heads.keys() == heads.keys()
+
+
 def test_capabilities_that_clash_name_both_sides():
     sparse = tasks.create("bfs").sample(seed=0, batch_size=2, size=6, layout="sparse")
     with pytest.raises(ValueError, match=r"MPNN.*dense.*bfs is sparse"):
