@@ -33,10 +33,11 @@ from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor, nn
 
 from tasks.registry import option
+from zoo.memory.addressing import content_weighting, read
 from zoo.memory.cell import Cell, has_kernels
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
 from zoo.memory.sam_scan import Layout, SAMScan
-from zoo.memory.sparse_access import least_recent, nearest, replace, spread, take, weigh
+from zoo.memory.sparse_access import least_recent, nearest, replace, replace_all, spread, take, weigh
 from zoo.memory.sweep import Sweep
 from zoo.processor import check_choice
 from zoo.recording import Kind, Record, Track
@@ -220,17 +221,28 @@ class SAMCell(Cell):
             torch.cat([state.read_slots, oldest[:, :, None]], 2),
             write_weights(state.read_weights, said.write_gates, said.interpolation_gates),  # eq. 5
         )
-        memory = replace(state.memory, oldest, *written, said.add)  # eq. 3
-        slots = nearest(memory, said.keys, self.config.slots_read, epsilon=NORM_EPSILON)
-        words = take(memory, slots)
-        weights = weigh(words, said.keys, said.strengths, epsilon=NORM_EPSILON)  # eq. 2
-        reads = torch.einsum("bhk,bhkw->bhw", weights, words)  # eq. 4
+        writing = spread(*written, self.config.slots)
+        if self.config.entries is None:
+            memory = replace_all(state.memory, oldest, writing, said.add)  # eq. 3
+        else:
+            memory = replace(state.memory, oldest, *written, said.add)  # eq. 3
+        slots, weights, reads = self._read(memory, said)
         clock = state.clock + 1
-        accesses = spread(written.slots, written.weights, self.config.slots).sum(1)
-        accesses = accesses + spread(slots, weights, self.config.slots).sum(1)
+        accesses = writing.sum(1) + spread(slots, weights, self.config.slots).sum(1)
         accessed = update_accessed(self.config, state.accessed, accesses, clock)
         y = self.output(torch.cat([output, reads.flatten(1)], 1))
         return y, SAMState(memory, accessed, clock, slots, weights, reads, controller), said, written
+
+    def _read(self, memory: Tensor, said: Interface) -> tuple[Tensor, Tensor, Tensor]:
+        """The slots that each head reads, their weights, and what it reads."""
+        if self.config.entries is None:
+            weights = content_weighting(memory, said.keys, said.strengths, epsilon=NORM_EPSILON)  # eq. 2
+            slots = torch.arange(self.config.slots, device=memory.device).expand(weights.shape)
+            return slots, weights, read(memory, weights)  # eq. 4
+        slots = nearest(memory, said.keys, self.config.entries, epsilon=NORM_EPSILON)
+        words = take(memory, slots)
+        weights = weigh(words, said.keys, said.strengths, epsilon=NORM_EPSILON)  # eq. 2
+        return slots, weights, torch.einsum("bhk,bhkw->bhw", weights, words)  # eq. 4
 
     def scan(
         self,

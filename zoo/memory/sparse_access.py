@@ -68,6 +68,17 @@ def replace(
     return torch.where(zeroed[:, :, None], 0.0, memory).scatter_add(1, index, added)
 
 
+def replace_all(
+    memory: Float[Tensor, "batch slots word"],
+    cleared: Int[Tensor, "batch heads"],
+    weightings: Float[Tensor, "batch heads slots"],
+    words: Float[Tensor, "batch heads word"],
+) -> Float[Tensor, "batch slots word"]:
+    """What `replace` does, where heads write to all slots."""
+    zeroed = torch.zeros_like(memory[:, :, 0], dtype=torch.bool).scatter(1, cleared, True)
+    return torch.where(zeroed[:, :, None], 0.0, memory) + torch.einsum("bhn,bhw->bnw", weightings, words)
+
+
 def spread(
     slots: Int[Tensor, "batch heads entries"], weights: Float[Tensor, "batch heads entries"], total: int
 ) -> Float[Tensor, "batch heads slots"]:

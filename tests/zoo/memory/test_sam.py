@@ -192,6 +192,18 @@ def test_an_access_of_no_more_weight_than_the_threshold_does_not_count(method: s
     assert torch.equal(after.accessed, accessed) and int(after.clock) == int(state.clock) + 3
 
 
+@pytest.mark.parametrize("usage", ["last", "discounted"])
+def test_reading_all_slots_is_reading_as_many_as_there_are(usage: str) -> None:
+    cell: Any = make("sam", read_heads=2, entries=7, usage=usage, threshold=0.3)
+    twin: Any = make("sam", read_heads=2, entries=None, usage=usage, threshold=0.3)
+    twin.load_state_dict(cell.state_dict())
+    xs = tokens(3, 9)
+    (ys, after), (expected, last) = (one.loop(xs, one.initial(3, like=xs)) for one in (twin, cell))
+    torch.testing.assert_close(ys, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(after.memory, last.memory, rtol=0, atol=1e-12)
+    torch.testing.assert_close(after.accessed, last.accessed, rtol=0, atol=1e-12)
+
+
 def test_the_least_used_slot_is_written_where_use_is_discounted() -> None:
     cell: Any = make("sam", read_heads=1, clip=None, entries=None, usage="discounted", discount=0.5)
     with torch.no_grad():
