@@ -38,8 +38,16 @@ BENCHMARKS = {
     "sparse": ("sparse", "sparse"),
     "graphs": ("graphs", "graphs"),
     "swept": ("swept", "swept"),
+    "processors": ("processors", "processors"),
+    "sam": ("processors", "sam"),
+    "million": ("processors", "million"),
+    "triplet_gmpnn": ("processors", "triplet_gmpnn"),
 }
-GPU_PIECES = {"mpnn_bfs": ("gpu", "mpnn_bfs"), "ntm_copy": ("gpu", "ntm_copy")}
+GPU_PIECES = {
+    "mpnn_bfs": ("gpu", "mpnn_bfs"),
+    "ntm_copy": ("gpu", "ntm_copy"),
+    "processors": ("processors", "processors_gpu"),
+}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""A training step of `mpnn` on BFS, on the complete graph as in CLRS, against dm-clrs's jitted step.
+"""A training step of a processor on BFS, on the complete graph as in CLRS, against dm-clrs's jitted step.
 
 Both train on the same samples, drawn by dm-clrs where it is installed, with all hints fed back and predicted. A batch
 is as deep as its deepest sample; dm-clrs pads every batch to the deepest seen so far and compiles anew for each
@@ -25,6 +25,7 @@ from benchmarks.measure import Options, Row, Variant, compare, no_compiler
 from benchmarks.steps import Trained
 from tasks.batch import Batch
 from trainers.step import compile_processor
+from zoo.encoders import TRIPLET_WIDTH
 
 TARGET = 1.3
 LEARNING_RATE = 1e-3
@@ -34,6 +35,17 @@ EDGE_PROBABILITIES = tuple(0.1 * k for k in range(1, 10))
 
 def mpnn(options: Options) -> list[Row]:
     """Batch 32, n = 16, hidden 128."""
+    return against_clrs("mpnn", options, target=TARGET)
+
+
+def against_clrs(name: str, options: Options, *, target: float) -> list[Row]:
+    """A training step of a processor against the jitted one of dm-clrs's processor of that name.
+
+    Args:
+        name: of the processor, there and here.
+        options: of the command line.
+        target: what the ratio must reach.
+    """
     batch_size, size, hidden = (4, 5, 8) if options.smoke else (32, 16, 128)
     task = tasks.create("bfs", pointers="nodes")
     peers = []
@@ -45,24 +57,24 @@ def mpnn(options: Options) -> list[Row]:
         batch = same_samples(task, feedback)
         frames = feedback.features.hints[0].data.shape[0]
         assert frames == batch.num_steps + 1, "not the same number of processor steps"
-        peers = [Variant("dm-clrs, jitted", clrs_step(clrs, spec, feedback, hidden))]
-    ours = [Variant("ours, eager", trained(batch, hidden))]
+        peers = [Variant("dm-clrs, jitted", clrs_step(clrs, name, spec, feedback, hidden))]
+    ours = [Variant("ours, eager", trained(name, batch, hidden))]
     notes = [f"{batch.num_steps} processor steps a batch in both" if peers else f"{batch.num_steps} processor steps"]
     missing = no_compiler() if options.compiled else "--no-compile"
     if missing:
         notes.append(f"compiled not measured: {missing}")
     else:
-        compiled = trained(batch, hidden)
+        compiled = trained(name, batch, hidden)
         compile_processor(compiled.model, torch.device("cpu"))
         ours.append(Variant("ours, compiled", compiled))
     case = f"bfs, batch {batch_size}, n = {size}, hidden {hidden}, {batch.num_steps} steps, complete graph"
-    return [compare("mpnn", case, ours, peers, options, target=TARGET, notes=notes)]
+    return [compare(name, case, ours, peers, options, target=target, notes=notes)]
 
 
-def trained(batch: Batch, hidden: int) -> Trained:
+def trained(name: str, batch: Batch, hidden: int) -> Trained:
     """Our training step."""
     torch.manual_seed(0)
-    return Trained(batch, zoo.create("mpnn", hidden_size=hidden))
+    return Trained(batch, zoo.create(name, hidden_size=hidden))
 
 
 def import_clrs() -> Any | None:
@@ -89,10 +101,12 @@ def same_samples(task: tasks.Task, feedback: Any) -> Batch:
     return task.execute(inputs)
 
 
-def clrs_step(clrs: Any, spec: Any, feedback: Any, hidden: int) -> Callable[[], object]:
-    """The jitted training step of dm-clrs's baseline model."""
+def clrs_step(clrs: Any, name: str, spec: Any, feedback: Any, hidden: int) -> Callable[[], object]:
+    """The jitted training step of dm-clrs's baseline model, with its processor of that name."""
     jax = importlib.import_module("jax")
-    factory = clrs.get_processor_factory("mpnn", use_ln=True, nb_triplet_fts=0, nb_heads=1)
+    factory = clrs.get_processor_factory(
+        name, use_ln=True, nb_triplet_fts=TRIPLET_WIDTH if name.startswith("triplet") else 0, nb_heads=1
+    )
     model = clrs.models.BaselineModel(
         spec=[spec],
         dummy_trajectory=[feedback],

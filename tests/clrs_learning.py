@@ -12,7 +12,7 @@ import torch
 
 import tasks
 import zoo
-from trainers.losses import PENALTY, Supervised
+from tests.objective import total_loss
 from zoo.codec import ReasonerConfig
 from zoo.reasoner import Reasoner
 
@@ -44,7 +44,6 @@ class Learner:
         made = zoo.create(processor, hidden_size=HIDDEN, **OPTIONS[processor])
         self.model = Reasoner(task.spec, made, config=config)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE)
-        self.objective = Supervised()
 
     def round(self) -> float:
         """The mean loss over one more round."""
@@ -52,7 +51,7 @@ class Learner:
         size = max(SIZE, self.task.min_size)
         while frames < ROUND:
             batch = self.task.sample(seed=1, index=self.step * BATCH, batch_size=BATCH, size=size)
-            loss = self.loss(batch)
+            loss = total_loss(self.model, batch)
             self.optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -61,14 +60,6 @@ class Learner:
             frames += batch.num_steps
             self.step += 1
         return statistics.fmean(losses)
-
-    def loss(self, batch: tasks.Batch) -> torch.Tensor:
-        """The trainer's loss: every term's mean, summed."""
-        counts, sums = self.objective.counts(batch), self.objective(batch, self.model(batch))
-        return sum(
-            self.objective.weight(batch, name) * value / max(1, counts[PENALTY if name.startswith(PENALTY) else name])
-            for name, value in sums.items()
-        )
 
 
 def main(name: str) -> int:

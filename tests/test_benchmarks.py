@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 import torch
 
 import tasks
+import zoo
 from benchmarks import __main__ as command
-from benchmarks import measure, memory_cells, message_passing, sparse, steps
+from benchmarks import families, measure, memory_cells, message_passing, processors, sparse, steps
 from benchmarks.measure import Options, Row, Variant, compare, interleave, peak_bytes
 
 TINY = ("--smoke", "--repeats", "1", "--threads", "1", "--no-compile")
@@ -40,7 +42,7 @@ def test_benchmark_runs_at_tiny_sizes(name: str, tmp_path: Path) -> None:
 def test_gpu_piece_runs_on_the_cpu_at_tiny_sizes(name: str, tmp_path: Path) -> None:
     arguments = ["--gpu", name, "--device", "cpu", *TINY, "--json", str(tmp_path / "rows.json")]
     assert command.main(arguments) == 0
-    assert [row["name"] for row in written(tmp_path / "rows.json")] == [name]
+    assert {row["name"] for row in written(tmp_path / "rows.json")} == {name}
 
 
 def test_gpu_pieces_ask_for_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +160,32 @@ def test_peak_memory_counts_what_is_held_at_once() -> None:
 
 def test_slope_is_the_exponent_of_growth() -> None:
     assert sparse.slope([1, 2, 4, 8], [3.0, 12.0, 48.0, 192.0]) == pytest.approx(2.0)
+
+
+def test_exponent_leaves_out_what_does_not_grow() -> None:
+    sizes = [8, 16, 32, 64]
+    assert processors.exponent(sizes, [5e4 + 3.0 * size**3 for size in sizes]) == pytest.approx(3.0)
+    assert math.isnan(processors.exponent(sizes, [1.0, 2.0, 2.0, 4.0]))
+
+
+def test_growth_is_held_against_the_family() -> None:
+    case = families.Case(name="transformer", family=families.ATTENTION)
+    sizes = (64, 128, 256, 512)
+    verdicts = {
+        what: processors.held_against(case, what, "", sizes, [float(size**2) for size in sizes]).verdict
+        for what in ("time on cpu", "memory on cpu")
+    }
+    assert verdicts == {"time on cpu": "ok", "memory on cpu": "missed"}
+
+
+def test_every_processor_has_a_family() -> None:
+    names = {case.name for case in families.CASES}
+    assert set(zoo.list_processors()) <= names <= {*zoo.list_processors(), *zoo.list_presets()}
+    sparse_ones = {zoo.describe(case.name).name for case in families.CASES if case.family.layout == "sparse"}
+    edged = {case.name for case in families.CASES if case.family.layout == "dense"} & set(zoo.list_processors())
+    assert {name for name in edged if "sparse" in zoo.create(name).layouts} <= sparse_ones
+    for family in (case.family for case in families.CASES):
+        assert len(family.sizes) >= 4 and all(b == 2 * a for a, b in itertools.pairwise(family.sizes))
 
 
 def test_random_graph_has_the_degree_asked_for() -> None:

@@ -19,10 +19,15 @@ from trainers.trainer_config import TrainerConfig
 GOLDEN = Path(__file__).parent / "golden" / "loss_curves.json"
 TASKS = {"bfs": (4, 6), "insertion_sort": (5,), "disjoint_set": (4,), "copy": (2,)}
 MEMORY = {"controller_size": 8, "slots": 6, "word": 4}
-SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}}
+SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}, "adnc": MEMORY | {"read_heads": 2}}
+SMALL |= {"sdnc": MEMORY | {"read_heads": 2}, "sam": MEMORY | {"read_heads": 2}}
+STRUCTURE = {"controller_size": 8, "slots": 6, "word": 4}
+SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
+SMALL |= {"stack_rnn": {"stacks": 2, "slots": 6}, "baby_ntm": {"slots": 6}, "suzgun_stack_rnn": {"slots": 6}}
 CURVES = [(processor, "bfs") for processor in zoo.list_processors()] + [
     ("mpnn", "insertion_sort"),
     ("pgn", "disjoint_set"),
+    ("pointer_graph", "disjoint_set"),
     ("ntm", "copy"),
     ("dnc", "copy"),
 ]

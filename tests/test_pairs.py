@@ -8,19 +8,23 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 import tasks
 import zoo
 from tasks.batch import Batch
-from trainers.losses import PENALTY, Supervised
+from tests.objective import total_loss
 from trainers.task_sets import members
 from zoo.processor import Inputs, Latents, State, Step
 from zoo.reasoner import Reasoner
 from zoo.topology import Topology
 
 MEMORY = {"controller_size": 16, "slots": 8, "word": 6}
-SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}}
+SMALL = {"ntm": MEMORY, "dnc": MEMORY | {"read_heads": 2}, "adnc": MEMORY | {"read_heads": 2}}
+STRUCTURE = {"controller_size": 16, "slots": 16, "word": 6}
+SMALL |= {"baby_ntm": {"slots": 8}, "suzgun_stack_rnn": {"slots": 8}}
+SMALL |= {"neural_stack": STRUCTURE, "neural_queue": STRUCTURE, "neural_deque": STRUCTURE}
+SMALL |= {"stack_rnn": {"stacks": 2, "slots": 8}, "sam": MEMORY | {"read_heads": 2}, "sdnc": MEMORY | {"read_heads": 2}}
+SMALL |= {"transformer": {"layers": 2}}
 # Ten repeats make long sequences, which would cost more than all other tasks together.
 SHORT = {"repeat_copy": {"max_repeats": 2}}
 SIZE, STEPS, PATIENCE, LEARNING_RATE = 6, 50, 4, 1e-2
@@ -65,17 +69,6 @@ def small(task: tasks.Task) -> Batch:
     )
 
 
-def total(model: Reasoner, batch: Batch) -> Tensor:
-    """The trainer's loss: every term's mean, summed."""
-    objective = Supervised()
-    counts = objective.counts(batch)
-    sums = objective(batch, model(batch))
-    return sum(
-        objective.weight(batch, name) * value / max(1, counts[PENALTY if name.startswith(PENALTY) else name])
-        for name, value in sums.items()
-    )
-
-
 @contextmanager
 def silenced(model: Reasoner) -> Iterator[None]:
     """Hidden latents of the processor set to zero after every step."""
@@ -94,16 +87,16 @@ def test_every_pair_learns_and_owes_it_to_the_processor(processor, task):
     batch = small(task)
     model = build(processor, task)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    first = loss = total(model, batch)
+    first = loss = total_loss(model, batch)
     for step in range(PATIENCE * STEPS):
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        loss = total(model, batch)
+        loss = total_loss(model, batch)
         if loss.item() < 0.5 * first.item() or (step + 1) % STEPS == 0:  # half is well below what is asked
             with silenced(model):
-                owed = total(model, batch).item() > loss.item()
+                owed = total_loss(model, batch).item() > loss.item()
             if owed and loss.item() <= 0.75 * first.item():
                 return
     pytest.fail(f"from {first.item()} to {loss.item()}, owed to the processor: {owed}")
@@ -118,13 +111,13 @@ def test_gradient_reaches_every_processor_parameter_that_a_step_uses(processor, 
         batch = small(task)
         batch = batch.map(lambda value: value.double() if value.is_floating_point() else value)
         model = build(processor, task, hidden_size=8)
-        loss = total(model, batch)
+        loss = total_loss(model, batch)
         loss.backward()
         with torch.no_grad():
             for name, parameter in model.processor.named_parameters():
                 kept = parameter.clone()
                 parameter += 1e-3 * torch.randn_like(parameter)
-                used = total(model, batch).item() != loss.item()
+                used = total_loss(model, batch).item() != loss.item()
                 parameter.copy_(kept)
                 reached = parameter.grad is not None and parameter.grad.abs().max().item() > ROUNDING
                 assert reached == used, f"{name}: used {used}, gradient reached {reached}"

@@ -1,7 +1,6 @@
 """What the README tells a user to type works.
 
-Its `python` blocks run as one script, its `zoo` commands one after the other in one folder, both made small. A
-`python` block that starts with a comment naming a file (`# my_processor.py`) is written to that file instead.
+Its `python` blocks run as one script, its `zoo` commands one after the other in one folder, both made small.
 """
 
 from __future__ import annotations
@@ -11,6 +10,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+import zoo
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -31,12 +34,6 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
-def file_named(block: str) -> str | None:
-    """The file that a block says it is."""
-    named = re.match(r"# (\w+\.py)\n", block)
-    return named[1] if named else None
-
-
 def commands(program: str) -> list[list[str]]:
     """Every call of a program in the `bash` blocks, continued lines joined."""
     lines = [line for block in blocks("bash") for line in block.replace("\\\n", " ").splitlines()]
@@ -52,13 +49,6 @@ def added(arguments: list[str]) -> tuple[str, ...]:
     return ("--budget", "0.001") if "reproduce" in arguments and len(arguments) == 2 else ()
 
 
-def write_files() -> None:
-    """Write the blocks that are files into the working directory."""
-    for block in blocks("python"):
-        if name := file_named(block):
-            Path(name).write_text(block, "utf-8")
-
-
 def run(command: list[str]) -> None:
     """Run a command; where it fails, show what it printed."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -69,9 +59,14 @@ def test_readme_is_short() -> None:
     assert len(README.read_text("utf-8").splitlines()) < 200
 
 
+@pytest.mark.parametrize("name", zoo.list_processors())
+def test_every_processor_is_in_the_table_with_its_source(name: str) -> None:
+    rows = [line for line in README.read_text("utf-8").splitlines() if line.startswith("| ")]
+    assert any(re.search(rf"`{name}`[^(]*\({re.escape(zoo.describe(name).paper)}\)", row) for row in rows)
+
+
 def test_python_blocks_run() -> None:
-    write_files()
-    script = [block for block in blocks("python") if not file_named(block)]
+    script = blocks("python")
     assert script
     Path("blocks.py").write_text("\n".join(script), "utf-8")
     run([sys.executable, "blocks.py"])
@@ -79,7 +74,6 @@ def test_python_blocks_run() -> None:
 
 def test_zoo_commands_run() -> None:
     """All in one process, as a notebook would call them: importing takes longer than the runs."""
-    write_files()
     calls = [[*arguments, *added(arguments)] for _, *arguments in commands("zoo")]
     assert calls
     lines = [

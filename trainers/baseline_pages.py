@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainers import baselines, ledger
-from trainers.baselines import Baseline
-from trainers.config import FOLDER
+from trainers.baselines import Baseline, ScoreOf
+from trainers.config_groups import FOLDER
 from trainers.figures import Line, Panel, size_figure
 from trainers.ledger import FINISHED, Entry
-from trainers.verdict import PASSED, UNMEASURED, Verdict, in_cell, judge
+from trainers.verdict import PASSED, UNMEASURED, Verdict, judge, score_of
 from trainers.verdict_table import measured, misses, number, outcome, published, seeds
 
 ROOT = FOLDER.parent
@@ -115,16 +115,25 @@ def stamp_of(path: Path) -> str | None:
 
 
 def readme_table(verdicts: Sequence[Verdict]) -> str:
-    """The README's table: a row's gating figures, all seeds in the long page."""
+    """The README's table: a gating figure of each row begun, then the others' names; all seeds in the long page."""
+    begun = [verdict for verdict in verdicts if any(figure.seeds for figure in verdict.figures)]
     lines = ["| row | measure | published | measured | verdict |", "| --- | --- | --- | --- | --- |"]
-    for verdict in verdicts:
+    for verdict in begun:
         figure = next((f for f in verdict.figures if f.measure.published and f.measure.require), None)
         figure = figure or next((f for f in verdict.figures if f.measure.require), verdict.figures[0])
         paper = figure.measure.published
         value = "" if paper is None else (number(paper.value) if paper.value is not None else paper.text)
-        link = f"[`{verdict.baseline.name}`]({PAGE}#{_anchor(verdict.baseline.name)})"
-        lines.append(f"| {link} | {figure.measure.label} | {value} | {measured(figure)} | {_state(verdict)} |")
+        lines.append(
+            f"| {_link(verdict)} | {figure.measure.label} | {value} | {measured(figure)} | {_state(verdict)} |"
+        )
+    if waiting := [_link(verdict) for verdict in verdicts if verdict not in begun]:
+        lines += ["", f"Not measured yet: {', '.join(waiting)}."]
     return "\n".join(lines)
+
+
+def _link(verdict: Verdict) -> str:
+    """A row's name, leading to its section of the long page."""
+    return f"[`{verdict.baseline.name}`]({PAGE}#{_anchor(verdict.baseline.name)})"
 
 
 def _page(verdicts: Sequence[Verdict], results: Path, drawn: Container[str]) -> str:
@@ -227,10 +236,11 @@ def _lines(
     by_size: dict[int, list[float]] = {}
     for seed in range(row.seeds):
         entry = counted.get((arm, seed))
-        for cell in entry.values["scores"] if entry is not None and entry.state == FINISHED else ():
-            value = in_cell(cell, metric, probe)
-            if distribution in (None, cell["distribution"]) and value is not None:
-                by_size.setdefault(cell["n"], []).append(value)
+        scores = entry.values["scores"] if entry is not None and entry.state == FINISHED else ()
+        for size in dict.fromkeys(cell["n"] for cell in scores):
+            what = ScoreOf(size=size, metric=metric, probe=probe, distribution=distribution)
+            if (value := score_of(what, scores)) is not None:
+                by_size.setdefault(size, []).append(value)
     lines = []
     if by_size:
         order = sorted(by_size)
@@ -242,7 +252,7 @@ def _lines(
         m.score.size: m.published
         for m in row.measures
         if m.arm == arm and m.score is not None and m.published is not None and m.published.value is not None
-        and (m.score.metric, m.score.probe, m.score.distribution) == kind
+        and m.score.size is not None and (m.score.metric, m.score.probe, m.score.distribution) == kind
     }  # fmt: skip
     if points and by_size:
         order = sorted(points)

@@ -9,7 +9,7 @@ import tasks
 import zoo
 from tasks.canonical import CANONICAL
 from tasks.task import Task
-from trainers import checkpoint, fixed_sets, schema
+from trainers import checkpoint, fixed_sets, memory_group, schema
 from trainers.run_config import Config
 from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
@@ -46,7 +46,7 @@ def build(config: Config) -> Built:
         options = dataclasses.replace(options, input_size=_raw_width(config, made))
     explain = f"`zoo show processor {entry.name}` and `zoo show task {config.tasks[0].name}` tell what they can do"
     try:
-        processor = entry.cls(options)
+        processor = memory_group.put_beside(entry.cls(options), config)
         for task in made:
             for layout in {config.trainer.layout, config.trainer.scoring_layout}:
                 check(task.spec, processor, layout=layout)
@@ -129,6 +129,7 @@ def identity(config: Config) -> dict[str, Any]:
         "task": tree["task"],
         "reasoner": tree["reasoner"],
         "bind": tree["bind"],
+        **({"memory": tree["memory"]} if "memory" in tree else {}),
     }
 
 
@@ -140,6 +141,7 @@ def identity_defaults(config: Config) -> dict[str, Any]:
             "processor": schema.defaults(type(config.processor.options)),
             "task": tasks_there if len(tasks_there) > 1 else next(iter(tasks_there.values())),
             "reasoner": schema.defaults(type(config.reasoner)),
+            **({"memory": schema.defaults(type(config.memory.options))} if config.memory.name else {}),
         }
     )
 

@@ -25,8 +25,9 @@ examples:
   zoo show processor ntm
 """
 _OVERRIDES = """\
-overrides are Hydra's: GROUP=NAME for processor, task, reasoner, trainer, logger; KEY=VALUE for the rest:
+overrides are Hydra's: GROUP=NAME for processor, memory, task, reasoner, trainer, logger; KEY=VALUE for the rest:
   processor=dnc task=bfs trainer.max_steps=200 trainer.sizes=[4,8,16] seed=3
+  processor=mpnn memory=ntm memory.slots=16         a cell beside a processor, as a memory of the whole graph
   task=[bfs,bellman_ford]                           several tasks over one shared processor
   processor.weights=RUN processor.frozen=true       a trained processor under new encoders and decoders
   logger=none, logger.mode=online                   no W&B; W&B with upload

@@ -81,8 +81,8 @@ def evaluate_run(
             built.model.to(processes.device), built.tasks, **(trainer.scoring() | given), processes=processes
         )
         if processes.main:
-            title = f"{config.processor.name} on {config.task_name}: {folder}"
-            console().print(score_table(title, score_rows(config.processor.name, evaluation)))
+            title = f"{config.processor_name} on {config.task_name}: {folder}"
+            console().print(score_table(title, score_rows(config.processor_name, evaluation)))
     return 0
 
 
@@ -164,8 +164,8 @@ def _multirun(jobs: Sequence[Sequence[str]], asked: sweeps.Multirun) -> int:
     configs: dict[str, Config] = {}
     for words in jobs:  # every mistake comes to light before the first step
         config = compose(words)
-        name = f"{config.processor.name}-{config.task_name}-s{config.settings.seed}"
-        number = sum(each.partition("+")[0] == name for each in named)
+        name = f"{config.processor_name}-{config.task_name}-s{config.settings.seed}"
+        number = sum(each == name or each.startswith(f"{name}+") for each in named)
         name = f"{name}+{number + 1}" if number else name
         named[name], configs[name] = list(words), config
     return _run_all(named, configs, None, asked.launcher, asked.overrides)
@@ -260,7 +260,7 @@ def _compare_wandb(comparison: compare.Comparison) -> Path | None:
         project=first.logger.project,
         entity=first.logger.entity,
         job_type="compare",
-        tags=list(dict.fromkeys([*(one.config.processor.name for one in series), first.task_name])),
+        tags=list(dict.fromkeys([*(one.config.processor_name for one in series), first.task_name])),
         config={"runs": [str(folder) for one in series for folder in one.folders]},
     )
     logger.start(run_id=None, step=0)
@@ -274,12 +274,12 @@ def _compare_wandb(comparison: compare.Comparison) -> Path | None:
 def _print(finished: Finished) -> None:
     """Table of scores, and where everything is."""
     config = finished.config
-    rows = score_rows(config.processor.name, finished.evaluation)
+    rows = score_rows(config.processor_name, finished.evaluation)
     if finished.control is not None:
         rows += score_rows(control_name(config), finished.control)
     samples = config.trainer.eval_samples
     title = (
-        f"{config.processor.name} on {config.task_name}: score by size, and share of whole samples exact "
+        f"{config.processor_name} on {config.task_name}: score by size, and share of whole samples exact "
         f"({samples} held-out samples a cell, own hints)"
     )
     screen = console()

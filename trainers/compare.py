@@ -135,7 +135,7 @@ def group(folders: Sequence[Path]) -> list[Series]:
     series: dict[str, Series] = {}
     for folder in folders:
         config = runs.load_config(folder)
-        one = series.setdefault(runs.config_hash(config), Series(config.processor.name, config))
+        one = series.setdefault(runs.config_hash(config), Series(config.processor_name, config))
         one.folders.append(folder)
         for row in scores(folder):
             cell = (row["task"], row["distribution"])
@@ -237,9 +237,9 @@ def _mean_and_spread(values: Sequence[float]) -> str:
 
 def _label(series: Sequence[Series]) -> None:
     """Tell series of one processor and task apart by the settings in which they differ."""
-    for pair in {(one.config.processor.name, one.config.task_name) for one in series}:
+    for pair in {(one.config.processor_name, one.config.task_name) for one in series}:
         name = pair[0]
-        same = [one for one in series if (one.config.processor.name, one.config.task_name) == pair]
+        same = [one for one in series if (one.config.processor_name, one.config.task_name) == pair]
         flat = [dict(flatten(runs.training_tree(one.config))) for one in same]
         keys = sorted({key for values in flat for key in values})
         differ = [key for key in keys if len({str(values.get(key)) for values in flat}) > 1]

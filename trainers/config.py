@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import configs
-from tasks.registry import Entry
-from trainers import schema
+from trainers import memory_group, schema
+from trainers.config_groups import FOLDER, choices, entry_of, file_values, read_yaml, registry_name, schema_of
 from trainers.run_config import (
     RESERVED,
     Config,
     ControlConfig,
     LoggerConfig,
+    MemoryChoice,
     ProcessorChoice,
     Settings,
     TaskChoice,
@@ -30,10 +29,9 @@ from trainers.task_sets import joint_name, members
 from trainers.trainer_config import TrainerConfig, is_file
 from trainers.usage import UsageError, unknown
 
-GROUPS = ("processor", "task", "reasoner", "trainer", "logger")
+GROUPS = ("processor", "memory", "task", "reasoner", "trainer", "logger")
 OVERLAYS = ("protocol", "curriculum")
 """Groups whose files hold values for the others, the later over the earlier."""
-FOLDER = Path(configs.__file__).parent
 _PRIMARY = "zoo_train"
 
 
@@ -54,22 +52,17 @@ def from_tree(tree: Any) -> Config:
     processor = dict(groups["processor"])
     choice = {key: processor.pop(key) for key in RESERVED if key in processor}
     chosen = schema.check(ProcessorChoice, choice, path="processor")
-    entry = _entry("processor", chosen.name)
+    entry = entry_of("processor", chosen.name)
     options: Any = schema.check(entry.config, processor, path="processor", remedy=_explain("processor", entry.name))
     return Config(
         processor=dataclasses.replace(chosen, options=options),
         tasks=_task_choices(dict(groups["task"])),
-        reasoner=schema.check(_schema("reasoner"), groups["reasoner"], path="reasoner"),
+        reasoner=schema.check(schema_of("reasoner"), groups["reasoner"], path="reasoner"),
         trainer=schema.check(TrainerConfig, groups["trainer"], path="trainer"),
         logger=schema.check(LoggerConfig, groups["logger"], path="logger"),
         settings=_settings(tree),
+        memory=memory_group.check(groups["memory"]),
     )
-
-
-def choices(group: str) -> list[str]:
-    """Names that a group offers: its YAML files, and what is registered."""
-    files = {path.stem for path in (FOLDER / group).glob("*.yaml")}
-    return sorted(files | set(_registered(group)))
 
 
 def compose(overrides: Sequence[str]) -> Config:
@@ -113,7 +106,8 @@ def compose(overrides: Sequence[str]) -> Config:
         several = isinstance(names["task"], list)
         chosen = names["task"] if several else [registry_name("task", names["task"])]
         nodes["trainer"] |= settings(data, chosen)
-    tree = _hydra_compose(primary, nodes, names, asked)
+    width = memory_group.followed(asked, nodes, _node("memory", names["memory"], base=False))
+    tree = _hydra_compose(primary, nodes, names, asked | ({"memory.hidden_size": width} if width else {}))
     config = from_tree(tree)
     if layout_is_free and "trainer.layout" not in asked:
         config = _settle_layout(config)
@@ -142,17 +136,6 @@ def override(config: Config, overrides: Sequence[str]) -> Config:
     return from_tree(OmegaConf.to_container(node))
 
 
-def registry_name(group: str, choice: str) -> str:
-    """The registry name behind a choice: a YAML file may be a variant of what it names."""
-    return str(file_values(group, choice).get("name", choice))
-
-
-def file_values(group: str, choice: str) -> dict[str, Any]:
-    """What a choice's YAML file holds; nothing if it has none."""
-    path = FOLDER / group / f"{choice}.yaml"
-    return read_yaml(path) if path.exists() else {}
-
-
 def _settings(tree: Mapping[str, Any]) -> Settings:
     """The top-level values."""
     fields = [f.name for f in dataclasses.fields(Settings)]
@@ -179,7 +162,7 @@ def _task_choices(node: dict[str, Any]) -> tuple[TaskChoice, ...]:
     chosen = []
     for each in names:
         options, path = (node.get(each, {}), f"task.{each}") if several else (node, "task")
-        config = _entry("task", each).config
+        config = entry_of("task", each).config
         checked: Any = schema.check(config, options, path=path, remedy=_explain("task", each))
         chosen.append(TaskChoice(name=each, options=checked))
     return tuple(chosen)
@@ -223,7 +206,7 @@ def _nodes(
         options[name] = node | {key: value for key, value in overlay.get("task", {}).items() if key in node}
     asks = training[0] if len(tasks) == 1 else _common(training)
     nodes: dict[str, dict[str, Any]] = {}
-    for group in ("processor", "reasoner", "trainer", "logger"):
+    for group in ("processor", "memory", "reasoner", "trainer", "logger"):
         base, file = _node(group, names[group], file=False), _node(group, names[group], base=False)
         wanted, over = asks.get(group, {}), overlay.get(group, {})
         if group == "processor":
@@ -258,10 +241,11 @@ def _common(training: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dict[str, Any]:
     """A choice's values: its schema's defaults, its YAML file's, or both."""
-    values = file_values(group, name)
+    # A cell is the same beside a processor as in the place of one.
+    values = file_values("processor" if group == "memory" and name != memory_group.NONE else group, name)
     node: dict[str, Any] = {}
-    if group in ("processor", "task"):
-        entry = _entry(group, values.get("name", name))
+    if group in ("processor", "task") or (group == "memory" and name != memory_group.NONE):
+        entry = entry_of(group, values.get("name", name))
         values = {"name": entry.name, **values}
         if base:
             node = schema.defaults(entry.config)
@@ -269,8 +253,8 @@ def _node(group: str, name: str, *, base: bool = True, file: bool = True) -> dic
                 if taken := set(node) & set(RESERVED):
                     raise ValueError(f"{entry.config.__name__} must not have a field {taken.pop()!r}: it is taken")
                 node = {"name": entry.name, "weights": None, "frozen": False, **node}
-    elif base:
-        node = schema.defaults(_schema(group))
+    elif base and group != "memory":
+        node = schema.defaults(schema_of(group))
     return node | values if file else node
 
 
@@ -278,13 +262,15 @@ def _schemas(nodes: Mapping[str, Any]) -> dict[str, list[type]]:
     """The dataclasses whose fields stand under each group."""
     task = nodes["task"]
     several = isinstance(task["name"], list)
+    memory = nodes.get("memory", {}).get("name")
     found: dict[str, list[type]] = {
-        "processor": [ProcessorChoice, _entry("processor", nodes["processor"]["name"]).config],
-        **{name: [_schema(name)] for name in ("reasoner", "trainer", "logger")},
+        "processor": [ProcessorChoice, entry_of("processor", nodes["processor"]["name"]).config],
+        "memory": [MemoryChoice, *([] if memory is None else [memory_group.entry(memory).config])],
+        **{name: [schema_of(name)] for name in ("reasoner", "trainer", "logger")},
     }
     if several:
-        return found | {f"task.{name}": [_entry("task", name).config] for name in task["name"]}
-    return found | {"task": [TaskChoice, _entry("task", task["name"]).config]}
+        return found | {f"task.{name}": [entry_of("task", name).config] for name in task["name"]}
+    return found | {"task": [TaskChoice, entry_of("task", task["name"]).config]}
 
 
 def _check_key(key: str, schemas: Mapping[str, Sequence[type]]) -> None:
@@ -341,7 +327,7 @@ def _settle_layout(config: Config) -> Config:
     import tasks
     from zoo.binding import check
 
-    processor = _entry("processor", config.processor.name).cls(config.processor.options)
+    processor = entry_of("processor", config.processor.name).cls(config.processor.options)
     try:
         for choice in config.tasks:
             task = tasks.describe(choice.name).cls(choice.options)
@@ -351,49 +337,3 @@ def _settle_layout(config: Config) -> Config:
     except ValueError:
         return dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, layout="dense"))
     return config
-
-
-def _registered(group: str) -> list[str]:
-    """Registered names of a group that has a registry."""
-    if group == "processor":
-        import zoo
-
-        return zoo.list_processors()
-    if group == "task":
-        import tasks
-
-        return tasks.list_tasks()
-    return []
-
-
-def _entry(group: str, name: str) -> Entry:
-    """What is registered under a name."""
-    names = _registered(group)
-    if name not in names:
-        raise unknown(group, str(name), names)
-    if group == "processor":
-        import zoo
-
-        return zoo.describe(name)
-    import tasks
-
-    return tasks.describe(name)
-
-
-def _schema(group: str) -> type:
-    """The dataclass of a group that has but one."""
-    if group == "reasoner":
-        from zoo.codec import ReasonerConfig
-
-        return ReasonerConfig
-    return TrainerConfig if group == "trainer" else LoggerConfig
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as plain data, with floats such as 1e-3 read as floats."""
-    from omegaconf import OmegaConf
-
-    values = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected options by name, got {values!r}")
-    return {str(key): value for key, value in values.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers import ladder
-from trainers.config import FOLDER
+from trainers.config_groups import FOLDER
 from trainers.inspection.model import FIGURES
 from trainers.usage import UsageError
 

@@ -17,7 +17,7 @@ from tasks.batch import Batch
 from tasks.packing import Packed, pack
 from tasks.task import Task
 from trainers.curriculum import Curriculum
-from trainers.fixed_sets import training_set
+from trainers.fixed_sets import first_samples, training_set
 from trainers.grouping import grouped
 from trainers.losses import Objective
 from trainers.trainer_config import TrainerConfig
@@ -106,7 +106,10 @@ class Sampler:
         self.stream = stream_seed(seed, "train")
         self.curriculum = Curriculum(config.curriculum, config.sizes)
         self.lesson = self.curriculum.first
-        self.sets = [found for task in tasks if (found := training_set(task, config)) is not None]
+        if config.train_samples:
+            self.sets = [first_samples(task, config, self.stream) for task in tasks]
+        else:
+            self.sets = [found for task in tasks if (found := training_set(task, config)) is not None]
 
     @property
     def identity(self) -> dict[str, list[str]]:

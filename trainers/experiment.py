@@ -98,7 +98,7 @@ def run(config: Config, folder: Path, processes: Processes | None = None) -> Fin
         runs.write_start(folder, config)
         logger = make_logger(config, folder)
     try:
-        title = f"{config.processor.name} on {config.task_name}"
+        title = f"{config.processor_name} on {config.task_name}"
         summary, evaluation = _train(config, built, folder, logger, title, processes)
         control = _control(config, folder, processes)
         finished = _conclude(config, built, folder, logger, summary, evaluation, control, processes.main)
@@ -116,11 +116,11 @@ def load_processor(config: Config, built: Built) -> None:
     if config.processor.weights is None:
         return
     source = runs.find(config.processor.weights, config.settings.runs_dir)
-    there = runs.load_config(source).processor
-    if there.name != config.processor.name:
+    there = runs.load_config(source).processor_name
+    if there != config.processor_name:
         raise UsageError(
-            f"processor.weights: {source} holds a trained {there.name}, this run has processor={config.processor.name}",
-            f"write processor={there.name}",
+            f"processor.weights: {source} holds a trained {there}, this run has processor={config.processor_name}",
+            f"write processor={there.replace('+', ' memory=')}",
         )
     weights = weights_file(source)
     try:
@@ -185,7 +185,7 @@ def score_rows(name: str, evaluation: Evaluation) -> list[Row]:
 def control_name(config: Config) -> str:
     """What the control is called."""
     steps = config.settings.control.steps
-    return f"{config.processor.name}, only {steps} step{'s' if steps > 1 else ''} (control)"
+    return f"{config.processor_name}, only {steps} step{'s' if steps > 1 else ''} (control)"
 
 
 def _train(
@@ -240,7 +240,7 @@ def _conclude(
 ) -> Finished:
     """Write figures and summary, hand them to the logger."""
     whole = {
-        "processor": config.processor.name,
+        "processor": config.processor_name,
         "task": config.task_name,
         "seed": config.settings.seed,
         "config": runs.config_hash(config),
@@ -301,7 +301,7 @@ def draw_scores(config: Config, evaluation: Evaluation, control: Evaluation | No
             bounded = all(0 <= value <= 1 for line in shown for value in line.values)
             panels.append(Panel(title, label, shown, share=bounded))
     note = f"control: {config.settings.control.steps} processor steps" if control is not None else ""
-    title = f"{config.processor.name} on {config.task_name}, seed {config.settings.seed}"
+    title = f"{config.processor_name} on {config.task_name}, seed {config.settings.seed}"
     return size_figure(panels, path, title=title, trained_to=max(config.trainer.sizes), note=note)
 
 
@@ -317,7 +317,7 @@ def _log(
     """Curves over sizes, tables and pictures, for the logger; scores and weights it has from the trainer."""
     logger.curve(ladder.AXIS, ladder.points(evaluation))
     if control is not None:
-        rows = [[config.processor.name, *row] for row in evaluation.rows()]
+        rows = [[config.processor_name, *row] for row in evaluation.rows()]
         rows += [[control_name(config), *row] for row in control.rows()]
         logger.table("scores_and_control", ("model", *Evaluation.COLUMNS), rows)
     logger.image("size_generalisation", figure)
@@ -339,7 +339,7 @@ def pictures(config: Config, model: Reasoner, tasks: Sequence[Task], folder: Pat
             size=size,
             seed=stream_seed(0, "test"),
             distribution=next(iter(config.trainer.eval_distributions), None),
-            title=f"{config.processor.name} on {task.name}, n = {size}",
+            title=f"{config.processor_name} on {task.name}, n = {size}",
             only=("weightings", "pointers"),
         )
         found |= {f"pictures/{several}{name}": path for name, path in inspection.figures.items()}

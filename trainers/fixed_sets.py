@@ -1,4 +1,4 @@
-"""Sets of samples that do not change while a model trains: the benchmark's published ones, and those in files."""
+"""Sets of samples that do not change while a model trains: published ones, those in files, and a stream's first."""
 
 from __future__ import annotations
 
@@ -49,6 +49,25 @@ def training_set(task: Task, config: TrainerConfig) -> FixedSet | None:
         raise ValueError(f"trainer.data: {config.data} holds samples with {held}\nwrite {fixes}, or leave it out")
     small = found.samples.unpacked_nbytes <= _PLAIN_BYTES
     return FixedSet(found.samples.unpack() if small else found.samples, found.fingerprint)
+
+
+def first_samples(task: Task, config: TrainerConfig, stream: int) -> FixedSet:
+    """The first samples of a task's stream, as many as are to be trained on; smaller sets are parts of larger ones.
+
+    Args:
+        task: of the samples.
+        config: how many, of which sizes and distributions.
+        stream: seed of the samples.
+    """
+    return FixedSet(
+        task.sample(
+            seed=stream,
+            batch_size=config.train_samples,
+            size=config.sizes,
+            distribution=config.distributions or None,
+            layout="dense",
+        )
+    )
 
 
 def read(path: str, task: Task, *, where: str) -> DataSet:

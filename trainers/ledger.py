@@ -16,7 +16,7 @@ from typing import Any
 
 from trainers import runs
 from trainers.baselines import Baseline
-from trainers.config import FOLDER
+from trainers.config_groups import FOLDER
 
 # In a clone the ledger is the clone's; an installed copy keeps one where it is run.
 RESULTS = FOLDER.parent / "results" if (FOLDER.parent / "pyproject.toml").exists() else Path("results")

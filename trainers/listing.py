@@ -93,7 +93,7 @@ def show(kind: str, name: str) -> str:
     files = summaries(kind, registered=True)
     if name not in files:
         raise unknown(kind, name, files)
-    from trainers.config import registry_name
+    from trainers.config_groups import registry_name
     from trainers.task_sets import members
 
     if kind == "task" and members(name) != [name]:
@@ -101,7 +101,7 @@ def show(kind: str, name: str) -> str:
     entry = _registry(kind).entry(registry_name(kind, name))
     about = [f"{kind} {name}", "", inspect.cleandoc(entry.cls.__doc__ or files[name])]
     if kind == "processor":
-        about += ["", *_capabilities(entry)]
+        about += ["", *_capabilities(entry, name)]
     else:
         about += ["", *_probes(entry)]
     about += ["", f"options (as in {kind}.NAME=VALUE)", _options(entry, name)]
@@ -157,8 +157,10 @@ def _bindings(processor: Any, spec: Spec) -> Mapping[str, str]:
     return {head: probe.name for head, probe in heads.items()}
 
 
-def _capabilities(entry: Entry) -> list[str]:
+def _capabilities(entry: Entry, choice: str) -> list[str]:
     """What a processor declares, line by line; of its default config."""
+    from zoo.memory import Sweep
+
     processor = entry.cls(entry.config())
     ports = {
         "asks for": {name: f"{port.location} {port.type}" for name, port in processor.asks.items()},
@@ -175,6 +177,8 @@ def _capabilities(entry: Entry) -> list[str]:
         f"samples of a batch are independent: {_yes(processor.batch_independent)}",
         f"parameters by default: {count:,}",
     ]
+    if isinstance(processor, Sweep):
+        lines.append(f"beside another processor, as a memory of the whole graph: memory={choice}")
     for title, named in ports.items():
         if named:
             lines.append(f"{title}: {', '.join(f'{name} ({what})' for name, what in named.items())}")
@@ -211,7 +215,7 @@ def _probes(entry: Entry) -> list[str]:
 def _options(entry: Entry, choice: str) -> str:
     """Config fields with defaults and meanings; a default that the YAML file changes is that of the file."""
     from trainers import schema
-    from trainers.config import file_values
+    from trainers.config_groups import file_values
 
     kind = "task" if hasattr(entry.cls, "distributions") else "processor"
     values = schema.defaults(entry.config) | file_values(kind, choice)

@@ -42,11 +42,12 @@ def make_logger(config: Config, folder: Path, *, job_type: str = "train") -> Log
 
 def names(config: Config) -> dict[str, str]:
     """Flat keys of the run's W&B config by which runs are grouped."""
-    return {"processor_name": config.processor.name, "task_name": config.task_name}
+    return {"processor_name": config.processor_name, "task_name": config.task_name}
 
 
 def tags(config: Config) -> list[str]:
     """Names and papers of the processor and the tasks."""
     processor = zoo.describe(config.processor.name)
-    entries = [processor, *(tasks.describe(task.name) for task in config.tasks)]
+    memories = [zoo.describe(config.memory.name)] if config.memory.name else []
+    entries = [processor, *memories, *(tasks.describe(task.name) for task in config.tasks)]
     return [*(entry.name for entry in entries), *(entry.paper for entry in entries)]

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainers.adamax import FreivaldsAdamax
 from trainers.trainer_config import TrainerConfig
 
 # What each falls back to where `eps` is 0, which none of them can be meant to use.
-_EPS = {"adam": 1e-8, "adamw": 1e-8, "radam": 1e-8, "rmsprop": 1e-8, "rmsprop_graves": 1e-4}
+_EPS = {"adam": 1e-8, "adamw": 1e-8, "radam": 1e-8, "adamax_freivalds": 1e-8, "rmsprop": 1e-8, "rmsprop_graves": 1e-4}
 
 
 class GravesRMSprop(torch.optim.Optimizer):
@@ -100,8 +101,10 @@ def make_optimizer(
             decay,
             fused=True if device.type == "cuda" else None,
         )
+    betas = (config.beta1, config.beta2)
+    if config.optimizer == "adamax_freivalds":
+        return FreivaldsAdamax(parameters, config.lr, betas=betas, eps=eps, weight_decay=decay)
     if config.optimizer == "radam":
-        betas = (config.beta1, config.beta2)
         return torch.optim.RAdam(parameters, config.lr, betas, eps, decay, decoupled_weight_decay=True)
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, config.lr, config.alpha, eps, decay, config.momentum)

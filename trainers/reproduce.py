@@ -23,6 +23,7 @@ from trainers.distributed import pick_device
 from trainers.experiment import run
 from trainers.interruption import TIMEOUT_CODE, Interrupted
 from trainers.launchers import SEQUENTIAL, Job, launch
+from trainers.rescoring import optimum, rescored
 from trainers.run_config import Config
 from trainers.usage import UsageError
 from trainers.verdict import judge
@@ -177,19 +178,8 @@ def measure(asked: Asked) -> int:
     print(f"\n{asked.job_name}, attempt {values['attempt']}: {folder}", flush=True)
     code = 0
     try:
-        finished = run(config, folder)
-        summary = finished.summary
-        samples = config.trainer.batch_size * config.trainer.accumulate
-        values |= {
-            "state": ledger.FINISHED,
-            "steps": summary["step"],
-            "samples": summary["step"] * samples,
-            "best_step": summary["val/step"],
-            "parameters": summary["parameters"],
-            "seconds": round(summary["seconds"], 1),
-            "scores": ledger.shortened(finished.evaluation.as_dict()),
-            "validation": ledger.validation_curve(runs.metrics(folder), samples),
-        }
+        found = optimum(config) if row.estimator(asked.arm) else _trained(row, asked, config, folder)
+        values |= {"state": ledger.FINISHED, **found}
     except NonFiniteError as error:
         values |= {"state": ledger.DIVERGED, "message": str(error).splitlines()[0]}
     except Interrupted as stop:
@@ -199,6 +189,26 @@ def measure(asked: Asked) -> int:
         values["ended"] = datetime.now().astimezone().isoformat(timespec="seconds")
     ledger.write(path, values)
     return code
+
+
+def _trained(row: Baseline, asked: Asked, config: Config, folder: Path) -> dict[str, Any]:
+    """What the entry of a seed says of its training: scores, curve, and those of the arm's variants."""
+    finished = run(config, folder)
+    summary, samples = finished.summary, config.trainer.batch_size * config.trainer.accumulate
+    variants = {
+        name: ledger.shortened(rescored(row.config(asked.arm, seed=asked.seed, variant=name), finished).as_dict())
+        for name in row.variants_of(asked.arm)
+    }
+    return {
+        "steps": summary["step"],
+        "samples": summary["step"] * samples,
+        "best_step": summary["val/step"],
+        "parameters": summary["parameters"],
+        "seconds": round(summary["seconds"], 1),
+        "scores": ledger.shortened(finished.evaluation.as_dict()),
+        "validation": ledger.validation_curve(runs.metrics(folder), samples),
+        **({"variants": variants} if variants else {}),
+    }
 
 
 def _attempt(row: Baseline, asked: Asked) -> tuple[Path, Path, dict[str, Any]]:

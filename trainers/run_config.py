@@ -26,6 +26,14 @@ class ProcessorChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemoryChoice:
+    """Which cell stands beside the processor, as a memory of the whole graph."""
+
+    name: str | None = option(None, "registry name; null for none")
+    options: Any = option(None, "the cell's config dataclass")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskChoice:
     """Which task."""
 
@@ -72,7 +80,7 @@ class Settings:
     name: str | None = option(None, "name of the run's folder; null is date, time, processor, task and seed")
     runs_dir: str = option("runs", "folder that holds the runs")
     run_dir: str | None = option(None, "this run's own folder, in place of one under runs_dir")
-    bind: dict[str, dict[str, str]] = option({}, "probe of each of the processor's heads and asks, by task")
+    bind: dict[str, dict[str, str]] = option({}, "probe (or none) of each of the processor's heads and asks, by task")
     control: ControlConfig = option(ControlConfig(), "the depth-blind control")
 
 
@@ -86,6 +94,12 @@ class Config:
     trainer: TrainerConfig
     logger: LoggerConfig
     settings: Settings
+    memory: MemoryChoice = MemoryChoice()
+
+    @property
+    def processor_name(self) -> str:
+        """The processor's name, with that of the memory beside it."""
+        return self.processor.name if self.memory.name is None else f"{self.processor.name}+{self.memory.name}"
 
     @property
     def task_name(self) -> str:
@@ -100,8 +114,11 @@ class Config:
             task = {"name": self.tasks[0].name, **options[self.tasks[0].name]}
         else:
             task = {"name": list(options), **options}
+        # Runs without a memory keep the hash that they had before there was one.
+        memory = {"memory": {"name": self.memory.name, **schema.plain(self.memory.options)}} if self.memory.name else {}
         return {
             **schema.plain(self.settings),
+            **memory,
             "processor": {**processor, **schema.plain(self.processor.options)},
             "task": task,
             "reasoner": schema.plain(self.reasoner),

@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from trainers.config import FOLDER, from_tree
+from trainers.config import from_tree
+from trainers.config_groups import FOLDER
 from trainers.run_config import Config
 from trainers.usage import UsageError, unknown
 
@@ -54,7 +55,7 @@ def new_folder(config: Config) -> Path:
     if settings.run_dir is not None:
         return Path(settings.run_dir)
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    name = settings.name or f"{stamp}-{config.processor.name}-{config.task_name}-s{settings.seed}"
+    name = settings.name or f"{stamp}-{config.processor_name}-{config.task_name}-s{settings.seed}"
     path, number = Path(settings.runs_dir) / name, 1
     while path.exists():
         number += 1
@@ -218,8 +219,8 @@ def training_tree(config: Config) -> dict[str, Any]:
     """The part of a config that decides what is learned, without the seed: runs that share it are repetitions."""
     tree = config.tree()
     trainer = {name: value for name, value in tree["trainer"].items() if name not in _NOT_LEARNING}
-    kept = ("processor", "task", "bind", "reasoner")
-    return {name: tree[name] for name in kept} | {"trainer": trainer}
+    kept = ("processor", "memory", "task", "bind", "reasoner")
+    return {name: tree[name] for name in kept if name in tree} | {"trainer": trainer}
 
 
 def config_hash(config: Config) -> str:
@@ -229,7 +230,7 @@ def config_hash(config: Config) -> str:
 
 def group_name(config: Config) -> str:
     """What runs of one config are grouped under: processor, task and the config's hash."""
-    return f"{config.processor.name}-{config.task_name}-{config_hash(config)}"
+    return f"{config.processor_name}-{config.task_name}-{config_hash(config)}"
 
 
 def environment(config: Config) -> dict[str, Any]:

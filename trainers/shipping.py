@@ -73,6 +73,7 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
         "commit": entry.values["commit"],
         "config": entry.values["config"],
         "processor": {"name": config.processor.name, "options": plain(built.model.processor.config)},
+        **({"memory": plain(config.memory)} if config.memory.name else {}),
         "tasks": [
             {"name": task.name, "options": plain(task.config), "probes": task.spec.as_dict()} for task in built.tasks
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from trainers.config import choices, file_values
+from trainers.config_groups import choices, file_values
 from trainers.launchers import LAUNCHERS, SEQUENTIAL
 from trainers.usage import UsageError, unknown
 

@@ -9,7 +9,7 @@ from tasks.canonical import CANONICAL, SPLITS
 from tasks.registry import near, option
 from trainers.curriculum import Curriculum, CurriculumConfig
 
-OPTIMIZERS = ("adam", "adamw", "radam", "rmsprop", "rmsprop_graves", "sgd")
+OPTIMIZERS = ("adam", "adamw", "radam", "adamax_freivalds", "rmsprop", "rmsprop_graves", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 DEVICES = ("auto", "cpu", "cuda")
@@ -18,6 +18,9 @@ MIXES = ("cycle", "draw")
 DATA = ("stream", CANONICAL)
 SIZES_BY = ("sample", "batch")
 LOSSES_PER = ("entry", "sample")
+_OPTIMIZERS_MEANING = (
+    "adam, adamw, radam, adamax_freivalds (clipping by past gradients), rmsprop, rmsprop_graves (Graves 2013) or sgd"
+)
 # What may differ between a run and its resumption: where and how fast it runs, how long, and what is looked at.
 _FREE = frozenset(
     {"max_steps", "time_limit", "resume", "device", "compile", "threads", "prefetch", "sample_threads"}
@@ -39,6 +42,7 @@ class TrainerConfig:
     batch_size: int = option(32, "samples a micro-batch, over all processes together")
     accumulate: int = option(1, "micro-batches whose gradients make one optimiser step")
     data: str = option("stream", "training set: stream (new samples), canonical (the fixed CLRS set) or FILE.npz")
+    train_samples: int = option(0, "samples of the stream that are all there is to train on; 0 for ever new ones")
     sizes: tuple[int, ...] = option((4, 7, 11, 13, 16), "training sizes; each sample draws its own")
     sizes_by: str = option("sample", "who draws a size: every sample, or the micro-batch (batch), then unpadded")
     curriculum: CurriculumConfig = option(CurriculumConfig(), "how training sizes are drawn and unlocked")
@@ -46,13 +50,13 @@ class TrainerConfig:
     layout: str = option("dense", "layout of training batches: dense or sparse")
     task_mix: str = option("cycle", "order of several tasks: cycle by step, or draw one each step")
 
-    optimizer: str = option("adam", "adam, adamw, radam, rmsprop, rmsprop_graves (centred, as in Graves 2013) or sgd")
+    optimizer: str = option("adam", _OPTIMIZERS_MEANING)
     lr: float = option(1e-3, "learning rate at its highest")
     schedule: str = option("constant", "learning rate after the warm-up: constant, linear or cosine decay")
     warmup_steps: int = option(0, "steps over which the learning rate rises linearly from 0")
     final_lr_ratio: float = option(0.0, "where linear and cosine decay end, as a share of lr")
-    beta1: float = option(0.9, "first-moment decay of adam, adamw and radam")
-    beta2: float = option(0.999, "second-moment decay of adam, adamw and radam")
+    beta1: float = option(0.9, "first-moment decay of adam, adamw, radam and adamax_freivalds")
+    beta2: float = option(0.999, "second-moment decay of adam, adamw and radam; of the maximum, in adamax_freivalds")
     momentum: float = option(0.0, "momentum of rmsprop, rmsprop_graves and sgd")
     alpha: float = option(0.95, "squared-gradient decay of rmsprop and rmsprop_graves")
     eps: float = option(0.0, "the optimiser's epsilon; 0 is its own default (1e-4 for rmsprop_graves)")
@@ -110,8 +114,9 @@ class TrainerConfig:
                      "eval_samples", "eval_batch_size"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"trainer.{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("max_steps", "warmup_steps", "final_lr_ratio", "lr", "eps", "weight_decay", "clip_norm",
-                     "clip_value", "threads", "prefetch", "val_every", "checkpoint_every", "time_limit"):  # fmt: skip
+        for name in ("train_samples", "max_steps", "warmup_steps", "final_lr_ratio", "lr", "eps", "weight_decay",
+                     "clip_norm", "clip_value", "threads", "prefetch", "val_every", "checkpoint_every",
+                     "time_limit"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"trainer.{name} must not be negative, not {getattr(self, name)}")
         if not 0 <= self.label_smoothing < 1:
@@ -123,6 +128,7 @@ class TrainerConfig:
         if self.data != "stream" and self.curriculum != CurriculumConfig():
             raise ValueError(f"trainer.data={self.data} is a set of fixed samples, which no curriculum chooses from")
         self._check_fixed()
+        self._check_few()
 
     def _check_fixed(self) -> None:
         """Refuse what a fixed set would silently do otherwise."""
@@ -139,6 +145,18 @@ class TrainerConfig:
             name, value = ("data", self.data) if fixed else ("eval_data", self.eval_data)
             kind = " of one size and kind" if value == CANONICAL else ""
             raise ValueError(f"trainer.{name}={value} is a set of dense graphs{kind}\nwrite {' '.join(fixes)}")
+
+    def _check_few(self) -> None:
+        """Refuse what goes with ever new samples only."""
+        if not self.train_samples:
+            return
+        if self.curriculum != CurriculumConfig():
+            raise ValueError("trainer.train_samples is a set of fixed samples, which no curriculum chooses from")
+        wanted = {"data": "stream", "layout": "dense", "sizes_by": "sample"}
+        fixes = [f"trainer.{name}={value}" for name, value in wanted.items() if getattr(self, name) != value]
+        if fixes:
+            problem = "trainer.train_samples takes a set of dense samples of mixed sizes from the stream"
+            raise ValueError(f"{problem}\nwrite {' '.join(fixes)}")
 
     def lasting(self) -> dict[str, Any]:
         """The options that a run and its resumption must share: all that decide what is learned."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainers.baselines import HIGHER, Baseline, FirstBelow, Measure, ScoreOf
+from trainers.baselines import ALL, HIGHER, Baseline, FirstBelow, Measure, ScoreOf
 from trainers.ledger import FINISHED, STARTED, Entry
 
 PASSED, MISSED, INCOMPLETE, UNMEASURED = "passed", "missed", "incomplete", "not measured"
@@ -20,10 +20,11 @@ class Figure:
 
     Attributes:
         measure: which.
-        seeds: value of each measured seed, NaN for a diverged one; empty for a difference.
-        value: mean over seeds, for a difference that of its parts' means or medians; NaN where there is none.
-        median: median over seeds; NaN for a difference.
-        spread: sample standard deviation over seeds, NaN with fewer than two or with one that is infinite.
+        seeds: value of each measured seed, NaN for a diverged one; empty for a difference and a ratio.
+        value: mean over seeds, for a difference or a ratio that of its parts' means or medians; NaN if there is none.
+        median: median over seeds; NaN for a difference and a ratio.
+        spread: sample standard deviation over seeds, NaN with fewer than two or with one that is infinite; for a
+            difference the larger one of its parts.
         judged: the number that the requirement is about; NaN where it needs several.
         holds: whether the requirement holds; None without one, or before all seeds are measured.
         reached: seeds that meet the bound by themselves.
@@ -63,11 +64,9 @@ def judge(baseline: Baseline, entries: Mapping[tuple[str, int], Entry]) -> Verdi
     wanted = [(arm, seed) for arm in baseline.arms for seed in range(baseline.seeds)]
     missing = tuple(key for key in wanted if key not in entries or not entries[key].over)
     figures: dict[str, Figure] = {}
-    for measure in sorted(baseline.measures, key=lambda each: bool(each.difference)):
-        if measure.difference:
-            figures[measure.name] = _difference(
-                measure, *(figures[name] for name in measure.difference), seeds=baseline.seeds
-            )
+    for measure in sorted(baseline.measures, key=lambda each: bool(each.pair)):
+        if measure.pair:
+            figures[measure.name] = _of_two(measure, *(figures[name] for name in measure.pair), seeds=baseline.seeds)
         else:
             arm = measure.arm or baseline.main
             found = {seed: entries[arm, seed] for seed in range(baseline.seeds) if (arm, seed) in entries}
@@ -85,19 +84,31 @@ def value_of(measure: Measure, entry: Entry) -> float | None:
     if entry.state != FINISHED:
         return math.nan
     if measure.score is not None:
-        return _score(measure.score, entry.values["scores"])
+        variant = measure.score.variant
+        scores = entry.values["scores"] if variant is None else entry.values.get("variants", {}).get(variant, ())
+        return score_of(measure.score, scores)
     assert measure.first is not None
     return _first(measure.first, entry.values["validation"])
 
 
-def _score(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float | None:
-    """A value of the final scores, None where they lack it."""
-    cells = (cell for cell in scores if cell["n"] == what.size and what.distribution in (None, cell["distribution"]))
-    return next((in_cell(cell, what.metric, what.probe) for cell in cells), None)
+def score_of(what: ScoreOf, scores: Sequence[Mapping[str, Any]]) -> float | None:
+    """A value of the final scores, a mean where it is of several sizes or distributions; None where they lack it."""
+    found: dict[int, list[float | None]] = {}
+    for cell in scores:
+        if what.distribution in (None, ALL, cell["distribution"]):
+            found.setdefault(cell["n"], []).append(in_cell(cell, what.metric, what.probe))
+    wanted: list[float | None] = []
+    for size in what.sizes if what.size is None else (what.size,):
+        cells = found.get(size, [None])
+        wanted += cells if what.distribution == ALL else cells[:1]
+    values = [value for value in wanted if value is not None]
+    return statistics.fmean(values) if len(values) == len(wanted) else None
 
 
 def in_cell(cell: Mapping[str, Any], metric: str, probe: str | None) -> float | None:
     """A metric of a recorded cell, or of one of its probes; None where it has none."""
+    if metric == "error" and probe is None:
+        return 1.0 - float(cell["exact"])
     values = cell if probe is None else cell["probes"].get(probe, {})
     value = values.get(metric)
     return None if value is None else float(value)
@@ -139,14 +150,21 @@ def _over_seeds(measure: Measure, seeds: Mapping[int, float], *, complete: bool)
     return Figure(measure, seeds, mean, median, spread, judged, holds, reached)
 
 
-def _difference(measure: Measure, first: Figure, second: Figure, *, seeds: int) -> Figure:
-    """The difference of two figures; what is never reached, infinite, is later than what is."""
+def _of_two(measure: Measure, first: Figure, second: Figure, *, seeds: int) -> Figure:
+    """The difference or the ratio of two figures; what is never reached, infinite, is later than what is."""
     one, other = ((figure.value, figure.median)[measure.by == "median"] for figure in (first, second))
-    value = one - other
+    spread = math.nan
+    if measure.difference:
+        value, spreads = one - other, (first.spread, second.spread)
+        spread = math.nan if any(map(math.isnan, spreads)) else max(spreads)
+    elif other == 0:
+        value = math.inf if one > 0 else math.nan
+    else:
+        value = one / other
     holds = None
     if measure.require is not None and len(first.seeds) == len(second.seeds) == seeds:
-        holds = measure.require.holds(value)
-    return Figure(measure, {}, value, math.nan, math.nan, value, holds, 0)
+        holds = measure.require.holds(value, spread=spread)
+    return Figure(measure, {}, value, math.nan, spread, value, holds, 0)
 
 
 def _median(values: Sequence[float]) -> float:

@@ -74,6 +74,8 @@ def published(figure: Published | None) -> str:
 def measured(figure: Figure) -> str:
     """Mean ± spread over seeds; the median where a seed is infinite."""
     if not figure.seeds:
+        if figure.measure.ratio and math.isinf(figure.value):
+            return "infinite"
         return "" if math.isnan(figure.value) else number(figure.value)
     if math.isinf(figure.value):
         return f"median {number(figure.median)}"
@@ -97,10 +99,13 @@ def outcome(figure: Figure) -> str:
     if require.needed is not None:
         return f"missed: {figure.reached} of {len(figure.seeds)}"
     if not math.isfinite(figure.judged):
-        if not figure.seeds:  # a difference
+        if not figure.seeds:  # a difference or a ratio
             return "missed: at least one of the two never reached"
         return "missed: never reached" if math.isinf(figure.judged) else "missed: a seed diverged"
-    return f"missed by {number(abs(figure.judged - require.bound))}"
+    bound = require.bound
+    if require.kind == "within_spread":
+        bound = math.copysign(0.0 if math.isnan(figure.spread) else bound * figure.spread, figure.judged)
+    return f"missed by {number(abs(figure.judged - bound))}"
 
 
 def number(value: float) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from tasks.spec import Location, Probe, Spec
 from zoo.processor import Port, Processor
 
+UNBOUND = "none"
+"""In place of a probe's name: the port stands for nothing."""
+
 
 def check(spec: Spec, processor: Processor, *, layout: str | None) -> None:
     """Refuse a pairing that declared capabilities rule out, with an error that names both sides.
@@ -33,12 +36,12 @@ def check(spec: Spec, processor: Processor, *, layout: str | None) -> None:
 
 
 def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among: Sequence[Probe]) -> dict[str, Probe]:
-    """The probe of each port: as given, or the only one that fits.
+    """The probe of each port: as given, or the one that the port names, or the only one that fits.
 
     Args:
         spec: of the task.
         ports: a processor's heads or asks.
-        given: probe names by port name; may name ports of other kinds.
+        given: probe names by port name, or `UNBOUND`; may name ports of other kinds.
         among: probes to choose from.
 
     Raises:
@@ -47,7 +50,9 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
     bound = {}
     for name, port in ports.items():
         fits = [p for p in among if p.location is port.location and p.type is port.type]
-        fits = [p for p in fits if not p.streamed and p.channels == 1]
+        fits = [p for p in fits if (p.name == port.probe if port.probe else not p.streamed and p.channels == 1)]
+        if given.get(name) == UNBOUND:
+            continue
         if name in given:
             probe = spec[given[name]]
             if probe.location is not port.location or probe.type is not port.type:
@@ -56,6 +61,6 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
                     f"{probe.name} a {probe.location} {probe.type}"
                 )
             bound[name] = probe
-        elif len(fits) == 1:
+        elif len(fits) == 1 and port.by_default:
             bound[name] = fits[0]
     return bound

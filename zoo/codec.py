@@ -28,8 +28,10 @@ class ReasonerConfig:
     scalar_init: str = option("default", "default, or xavier_on_scalars: smaller encoders of scalar hints")
     reverse_pointers: bool = option(False, "encode a node's pointer on the edge from the pointed node too")
     edge_pointers: str = option("means", "an edge's pointer as two means over edges (CLRS), or in triplets of nodes")
+    graph_pool: str = option("max", "reduction of the nodes that decoders of graphs read: max, min, sum or mean")
     steps: str | int = option("trajectory", "processor steps: as many as the algorithm, a number, or until halt")
     max_steps: int = option(64, "limit of steps until halt")
+    eval_max_steps: int = option(0, "the same limit in evaluation; 0 is max_steps")
     sinkhorn_temperature: float = option(0.1, "temperature of permutation decoders")
     sinkhorn_steps: int = option(10, "normalisations of a permutation in training")
     sinkhorn_eval_steps: int = option(60, "normalisations of a permutation in evaluation")
@@ -40,6 +42,7 @@ class ReasonerConfig:
             ("encoder", ("linear", "raw")),
             ("scalar_init", ("default", "xavier_on_scalars")),
             ("edge_pointers", ("means", "triplets")),
+            ("graph_pool", ("max", "min", "sum", "mean")),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(
@@ -104,6 +107,7 @@ class Codec(nn.Module):
                     steps=config.sinkhorn_steps,
                     eval_steps=config.sinkhorn_eval_steps,
                     edge_pointers=config.edge_pointers,
+                    graph_pool=config.graph_pool,  # type: ignore[arg-type]
                 )
                 for probe in decoded
                 if probe.name not in bound

@@ -27,7 +27,7 @@ from zoo.encoders import (
     pointer_channels,
     truncated_normal_,
 )
-from zoo.topology import Topology
+from zoo.topology import Reduce, Topology
 from zoo.triplets import triplet_scores
 
 
@@ -119,17 +119,18 @@ class EdgeDecoder(nn.Module):
 
 
 class GraphDecoder(nn.Module):
-    """Scalars, masks and classes of graphs: linear in the maximum over nodes and in the graph's own features."""
+    """Scalars, masks and classes of graphs: linear in the reduction of all nodes and in the graph's own features."""
 
-    def __init__(self, probe: Probe, sizes: Sizes) -> None:
+    def __init__(self, probe: Probe, sizes: Sizes, *, reduce: Reduce) -> None:
         super().__init__()
         out = probe.classes or probe.channels
         self.squeeze = probe.type is not Type.CATEGORICAL and probe.channels == 1
+        self.reduce: Reduce = reduce
         self.pooled = linear(sizes.nodes, out)
         self.graph = nn.ModuleList(linear(size, out) for size in sizes.graph)
 
     def forward(self, read: Read) -> Tensor:
-        logits = self.pooled(read.topology.pool(read.nodes, "max"))
+        logits = self.pooled(read.topology.pool(read.nodes, self.reduce))
         for layer, value in zip(self.graph, read.graph, strict=False):
             logits = logits + layer(value)
         return logits.squeeze(-1) if self.squeeze else logits
@@ -286,7 +287,14 @@ def cyclic(pointer: Int[Tensor, "*nodes"], topology: Topology) -> tuple[Int[Tens
 
 
 def make_decoder(
-    probe: Probe, sizes: Sizes, *, temperature: float, steps: int, eval_steps: int, edge_pointers: str
+    probe: Probe,
+    sizes: Sizes,
+    *,
+    temperature: float,
+    steps: int,
+    eval_steps: int,
+    edge_pointers: str,
+    graph_pool: Reduce,
 ) -> nn.Module:
     """The decoder of a probe; `ValueError` for a form that no known task has."""
     where, what = probe.location, probe.type
@@ -301,7 +309,9 @@ def make_decoder(
         return GraphIndexDecoder(probe, sizes)
     if what is Type.PERMUTATION_POINTER or (what is Type.MASK_ONE and where is Location.EDGE):
         raise ValueError(f"probe {probe.name!r}: no decoder for a {probe.stage} {what} on {where}s")
-    return {Location.NODE: NodeDecoder, Location.EDGE: EdgeDecoder, Location.GRAPH: GraphDecoder}[where](probe, sizes)
+    if where is Location.GRAPH:
+        return GraphDecoder(probe, sizes, reduce=graph_pool)
+    return {Location.NODE: NodeDecoder, Location.EDGE: EdgeDecoder}[where](probe, sizes)
 
 
 def decide(probe: Probe, logits: Mapping[str, Tensor], topology: Topology) -> Shaped[Tensor, "*value"]:

@@ -48,9 +48,11 @@ def map_edges(function: Callable[[Tensor], Tensor], edges: Edges) -> Edges:
 
 def fold(linear: nn.Linear, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
     """`linear` of edge features as channels, weight and bias of one linear map."""
+    bias: Tensor | None = linear.bias  # None in a linear map made without
+    bias = linear.weight.new_zeros(linear.out_features) if bias is None else bias
     if isinstance(edges, FoldedEdges):
-        return edges.channels, linear.weight @ edges.weight, linear.weight @ edges.bias + linear.bias
-    return edges, linear.weight, linear.bias
+        return edges.channels, linear.weight @ edges.weight, linear.weight @ edges.bias + bias
+    return edges, linear.weight, bias
 
 
 def edge_linear(linear: nn.Linear, edges: Edges) -> Float[Tensor, "*edges out"]:

@@ -82,10 +82,19 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Port:
-    """A probe that a processor asks for, or predicts itself: what it must be to be bound."""
+    """A probe that a processor asks for, or predicts itself: what it must be to be bound.
+
+    Attributes:
+        location: where the probe lies.
+        type: what its values are.
+        by_default: whether a task's only probe of that location and type is bound to it without being named.
+        probe: the name of the only one that is; any, if not given.
+    """
 
     location: Location
     type: Type
+    by_default: bool = True
+    probe: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +125,10 @@ class Processor(nn.Module, abc.ABC):
         memoryless: whether a step's result depends on nothing but inputs and hidden.
         compiles: whether `torch.compile(fullgraph=True)` takes a step.
         batch_independent: whether a sample's result is the same whatever else is in the batch.
+        grows: whether every step adds a slot to its state, on the axis after the nodes.
         asks: probes it wants un-encoded, by name.
         heads: predictions it makes itself, by name; bound heads replace the decoder of their probe.
+        oracles: heads that are given their true values at every step, in evaluation too.
         tracks: what it can record of its own doing, by name.
     """
 
@@ -125,12 +136,14 @@ class Processor(nn.Module, abc.ABC):
     layouts: frozenset[str] = frozenset({"dense", "sparse"})
     writes: ClassVar[frozenset[str]] = frozenset({"nodes"})
     adjacency: str = "none"
-    ordered: ClassVar[bool] = False
+    ordered: bool = False
     memoryless: ClassVar[bool] = True
     compiles: ClassVar[bool] = True
     batch_independent: ClassVar[bool] = True
+    grows: bool = False
     asks: Mapping[str, Port] = {}
     heads: Mapping[str, Port] = {}
+    oracles: frozenset[str] = frozenset()
     tracks: Mapping[str, Track] = {}
 
     def __init__(self, config: ProcessorConfig) -> None:

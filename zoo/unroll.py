@@ -31,7 +31,7 @@ def topology_of(batch: Batch) -> Topology:
         return SparseTopology(batch.edge_index, batch.sizes)
     spec = batch.spec
     anchor = next(
-        p for p in (*spec.inputs, *spec.outputs) if p.location is Location.NODE and p.type is not Type.MASK_ONE
+        p for p in (*spec.inputs, *spec.outputs) if p.location is not Location.GRAPH and p.type is not Type.MASK_ONE
     )
     value = (batch.inputs if anchor.name in batch.inputs else batch.outputs)[anchor.name]
     num_nodes = value.shape[2 if anchor.streamed else 1]
@@ -71,7 +71,8 @@ class Unroll:
         self.own_steps = batch.steps
         if isinstance(steps, int):
             self.own_steps = torch.full_like(batch.steps, steps)
-        self.num_steps = self.config.max_steps if steps == "halt" else int(self.own_steps.max())
+        limit = self.config.max_steps if self.training else self.config.eval_max_steps or self.config.max_steps
+        self.num_steps = limit if steps == "halt" else int(self.own_steps.max())
         self.live = (torch.arange(self.num_steps)[:, None] < self.own_steps).to(self.device, non_blocking=True)
         self.ends = set((self.own_steps - 1).tolist())
         self.forced = self._forced()
@@ -202,7 +203,7 @@ class Unroll:
         guide = {}
         for name, probe in self.task.heads.items():
             if probe.name not in self.batch.hints:
-                guide[name] = self._nothing(probe, self.batch.outputs[probe.name])
+                guide[name] = self._guide_output(t, probe)
                 continue
             frames = self.batch.hints[probe.name]
             frame = frames[0 if t is None else min(t + 1, frames.shape[0] - 1)]
@@ -210,13 +211,27 @@ class Unroll:
             value = frame if scalar else frame.long()
             if t is not None:
                 nothing = self._nothing(probe, value)
-                if self.forced is None or t + 1 >= frames.shape[0]:
+                always = name in self.processor.oracles
+                if t + 1 >= frames.shape[0] or (self.forced is None and not always):
                     value = nothing
-                else:
+                elif self.forced is not None and not always:
                     now = self.topology.per_entry(self.forced[t + 1], probe.location)
                     value = torch.where(now, value, nothing)
             guide[name] = value
         return guide
+
+    def _guide_output(self, t: int | None, probe: Probe) -> Tensor:
+        """The value forced on a head that is bound to an output: a streamed one's at step t where forcing was drawn."""
+        value = self.batch.outputs[probe.name]
+        if not probe.streamed:
+            return self._nothing(probe, value)
+        steps = value.shape[0]
+        value = value[min(t or 0, steps - 1)]
+        nothing = self._nothing(probe, value)
+        if t is None or t >= steps or self.forced is None:
+            return nothing
+        now = self.topology.per_entry(self.forced[t + 1], probe.location)
+        return torch.where(now, value.to(nothing.dtype), nothing)
 
     def _nothing(self, probe: Probe, like: Tensor) -> Tensor:
         """Values that force nothing."""

@@ -78,6 +78,19 @@ class DynamicNgrams(SequenceTask):
         cost = -np.log2(np.where(bits, ones, 1 - ones))
         return np.asarray(np.where(inside(batch.sizes.numpy() - 1, bits.shape[1]), cost, 0).sum(1))
 
+    def optimal_outputs(self, batch: Batch) -> dict[str, Array]:
+        """The optimal estimator's predictions of a batch; see `tasks.optimum`.
+
+        Args:
+            batch: of this task.
+
+        Returns:
+            Logits of `next`, float64 `[batch, nodes]`, 0 at the last node.
+        """
+        ones = optimal_estimate(batch.inputs["bits"].cpu().numpy()[:, 1:], order=self.config.order)
+        logits = np.log(ones) - np.log1p(-ones)
+        return {"next": np.concatenate([logits, np.zeros((len(logits), 1))], 1)}
+
     def _sample(self, draw: Draw, layout: str) -> Batch:
         pos = self._draw_positions(draw, draw.sizes + 1)
         rows = np.full(len(draw.sizes), 2 ** (self.config.order - 1))

@@ -29,6 +29,10 @@ Array = NDArray[Any]
 
 TREE = ("parent", "low", "high")
 """Names of the inputs that only show the tree, and may be left out of a user's."""
+_MINIMA = (
+    Probe("least_h", Stage.HINT, Location.NODE, Type.POINTER),
+    Probe("minimum_h", Stage.HINT, Location.NODE, Type.SCALAR),
+)
 _TOLERANCE = 1e-5  # of an entry's number over the number of entries, in single precision
 
 
@@ -37,6 +41,8 @@ class RangeConfig(StreamedConfig):
     """Options of the tasks on range minima."""
 
     queries: float = option(0.5, "share of operations that ask for a minimum; the rest assign")
+    minima: bool = option(True, "trace the minima of all nodes, as the hints least_h and minimum_h")
+    random_pos: bool = option(False, "the array is cut at sorted draws from U[0, 1], not evenly; in training only")
 
     def __post_init__(self) -> None:
         if not 0 <= self.queries <= 1:
@@ -52,18 +58,24 @@ def only_at(given: Inputs, name: str, asked: Operations, kind: int) -> Array:
     return array[:steps]
 
 
+def even_cuts(entries: Array) -> Array:
+    """Bounds of entries of equal width, `[batch, entries + 1]`."""
+    return np.arange(int(entries.max()) + 1) / entries[:, None]
+
+
 class RangeTask(StreamedTask):
     """A task on a segment tree; subclasses say what it is asked about and how its visits are shown.
 
     A sample of size K has an array of K entries on nodes 0 to K - 1, and K - 1 inner nodes from the root, node K, on in
     preorder; of an odd number of entries, the left child has the larger half. Inputs: `initial`, the array; `parent`,
-    the tree, whose root points to itself; `low` and `high`, a node's first entry and one past its last, over K.
+    the tree, whose root points to itself; `low` and `high`, where a node's range begins and ends: its first entry and
+    one past its last, over K, or with `random_pos` at a random place in between, so that order is all they tell.
     Operation t is 1 assign, which marks its entry in `element` and gives a `value`, or 2 ask, which marks the first and
     last entry of the range (one if they are the same). All are streamed.
 
     Hints in frame t + 1 show the tree after operation t, in frame 0 as it is given: `least_h` points from each node to
-    the entry that holds the minimum of its range (of equal ones the first), `minimum_h` is that minimum. `answer` is
-    the entry of the minimum that is asked for, -1 for assignments.
+    the entry that holds the minimum of its range (of equal ones the first), `minimum_h` is that minimum; without the
+    option `minima` there are neither. `answer` is the entry of the minimum that is asked for, -1 for assignments.
     """
 
     config: RangeConfig
@@ -79,8 +91,7 @@ class RangeTask(StreamedTask):
             *operation_probes(["assign", "ask"]),
             Probe("value", Stage.INPUT, Location.GRAPH, Type.SCALAR, streamed=True),
             *inputs,
-            Probe("least_h", Stage.HINT, Location.NODE, Type.POINTER),
-            Probe("minimum_h", Stage.HINT, Location.NODE, Type.SCALAR),
+            *(_MINIMA if config.minima else ()),
             *hints,
             Probe("answer", Stage.OUTPUT, Location.NODE, Type.MASK_ONE, streamed=True),
         )
@@ -125,7 +136,18 @@ class RangeTask(StreamedTask):
             nodes=2 * initial.shape[1] - 1,
         )
         versions = self._drawn_versions(draw, counts, steps)
-        return self._batch(initial, asked, np.where(kinds == ASSIGN, values, 0), versions, index)
+        cuts = self._cuts(draw) if self.config.random_pos else even_cuts(draw.sizes)
+        return self._batch(initial, asked, np.where(kinds == ASSIGN, values, 0), versions, index, cuts)
+
+    def _cuts(self, draw: Draw) -> Array:
+        """Random bounds of the entries, `[batch, entries + 1]`: 0, sorted draws, and 1 where the last entry ends."""
+        batch, most = len(draw.sizes), int(draw.sizes.max())
+        starts = np.arange(batch) * most
+        drawn = generators.positions(draw.seed, draw.index, draw.sizes - 1, starts, batch * most, True)
+        cuts = np.zeros((batch, most + 1))
+        cuts[:, 1:] = drawn.reshape(batch, most)
+        cuts[np.arange(batch), draw.sizes] = 1
+        return cuts
 
     def _execute(self, inputs: Mapping[str, Any], sizes: Any) -> Batch:
         given = Inputs(self.spec, inputs, optional=TREE)
@@ -146,9 +168,22 @@ class RangeTask(StreamedTask):
         values = only_at(given, "value", asked, ASSIGN)
         versions = self._given_versions(given, asked)
         most = int(entries.max())
-        made = self._batch(initial[:, :most], asked, values, versions, np.arange(batch))
+        cuts = self._given_cuts(given, entries) if self.config.random_pos else even_cuts(entries)
+        made = self._batch(initial[:, :most], asked, values, versions, np.arange(batch), cuts)
         self._check_tree(given, made)
         return made
+
+    def _given_cuts(self, given: Inputs, entries: Array) -> Array:
+        """A user's bounds of the entries, `[batch, entries + 1]`; even ones where they are left out."""
+        if "low" not in given or "high" not in given:
+            return even_cuts(entries)
+        low, high = (given.scalars(name, ("batch", "nodes")) for name in ("low", "high"))
+        batch, most = len(entries), int(entries.max())
+        cuts = np.concatenate([low[:, :most], np.zeros((batch, 1))], 1)
+        cuts[np.arange(batch), entries] = high[np.arange(batch), entries - 1]
+        if ((np.diff(cuts) <= 0) & (np.arange(most) < entries[:, None])).any():
+            raise given.fail("low", "entries that begin one after another", "other values")
+        return cuts
 
     def _check_tree(self, given: Inputs, made: Batch) -> None:
         """Refuse a user's tree that is another."""
@@ -164,7 +199,9 @@ class RangeTask(StreamedTask):
             if theirs.shape != own.shape or not np.allclose(theirs, own, rtol=0, atol=_TOLERANCE):
                 raise given.fail(name, "the segment tree over the entries (or leave it out)", "other values")
 
-    def _batch(self, initial: Array, asked: Operations, values: Array, versions: Array, index: Array) -> Batch:
+    def _batch(
+        self, initial: Array, asked: Operations, values: Array, versions: Array, index: Array, cuts: Array
+    ) -> Batch:
         """Run the operations, and gather everything."""
         kinds, first, last = (np.ascontiguousarray(each) for each in (asked.kinds, asked.first, asked.last))
         counts = asked.counts
@@ -174,7 +211,7 @@ class RangeTask(StreamedTask):
         parents, bounds, minima, least, visits, answers = traced
         node = np.arange(parents.shape[1])
         element = ((node == first[..., None]) | (node == last[..., None])) & (kinds > 0)[..., None]
-        low, high = (bounds / entries[:, None]).astype(np.float32)
+        low, high = (np.take_along_axis(cuts, bound, 1).astype(np.float32) for bound in bounds)
         padded = np.zeros(parents.shape, np.float32)
         padded[:, : initial.shape[1]] = initial
         assigned = np.concatenate([np.zeros((1, len(counts)), np.bool_), kinds == ASSIGN])[..., None]
@@ -189,7 +226,7 @@ class RangeTask(StreamedTask):
                 "value": values,
                 **self._inputs(versions, kinds),
             },
-            {"least_h": least, "minimum_h": minima, **self._hints(visits, assigned)},
+            self._hints(visits, assigned) | ({"least_h": least, "minimum_h": minima} if self.config.minima else {}),
             {"answer": answers},
             counts=counts,
             sizes=asked.sizes,

@@ -221,3 +221,41 @@ def test_shares_outside_their_range_are_refused() -> None:
         tasks.create("range_minimum", queries=2.0)
     with pytest.raises(ValueError, match="past is a share from 0 to 1, got -1"):
         tasks.create("persistent_range_minimum", past=-1.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_minima_can_be_left_out_of_the_hints(name: str) -> None:
+    """Everything else stays what it was."""
+    whole, bare = (
+        tasks.create(name, minima=minima).sample(seed=3, batch_size=2, size=[3, 6]) for minima in (True, False)
+    )
+    assert whole.hints.keys() - bare.hints.keys() == {"least_h", "minimum_h"}
+    assert [probe.name for probe in bare.spec.hints] == list(bare.hints)
+    for part in ("inputs", "hints", "outputs"):
+        for key, value in getattr(bare, part).items():
+            torch.testing.assert_close(value, getattr(whole, part)[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_random_positions_keep_the_tree_and_its_order(name: str) -> None:
+    """The ranges of a node's children meet, and fill it; all else stays what it was, and scoring is on even ones."""
+    task = tasks.create(name, random_pos=True)
+    batch, even = (one.sample(seed=3, batch_size=6, size=[1, 2, 3, 5, 8, 8]) for one in (task, TASKS[name]))
+    for b, size in enumerate(batch.sizes.tolist()):
+        low, high, parent = (batch.inputs[key][b, :size].tolist() for key in ("low", "high", "parent"))
+        entries = (size + 1) // 2
+        assert low[0] == 0 and high[entries - 1] == 1 and low[1:entries] == high[: entries - 1]
+        assert all(0 <= a < z <= 1 for a, z in zip(low, high, strict=True))
+        for node in range(entries, size):
+            children = [k for k in range(size) if parent[k] == node != k]
+            assert min(low[k] for k in children) == low[node] and max(high[k] for k in children) == high[node]
+    assert not torch.equal(batch.inputs["low"], even.inputs["low"])
+    changed = {key for key, value in batch.inputs.items() if not torch.equal(value, even.inputs[key])}
+    assert changed == {"low", "high"} and all(torch.equal(batch.hints[key], even.hints[key]) for key in batch.hints)
+    again = task.execute(batch.inputs, sizes=batch.sizes)
+    assert all(torch.equal(again.inputs[key], value) for key, value in batch.inputs.items())
+    assert torch.equal(again.outputs["answer"], batch.outputs["answer"])
+    scored = task.for_scoring().sample(seed=3, batch_size=6, size=[1, 2, 3, 5, 8, 8])
+    assert all(torch.equal(scored.inputs[key], value) for key, value in even.inputs.items())
+    with pytest.raises(ValueError, match=r"'low'.*one after another"):
+        task.execute(batch.inputs | {"low": batch.inputs["low"].flip(1)}, sizes=batch.sizes)

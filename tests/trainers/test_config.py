@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from trainers import schema
-from trainers.config import GROUPS, choices, compose, from_tree, override
+from trainers.config import GROUPS, compose, from_tree, override
+from trainers.config_groups import choices
 from trainers.overrides import expand
 from trainers.runs import config_hash
 from trainers.usage import UsageError
@@ -113,7 +114,7 @@ def test_overrides_reach_every_group() -> None:
 @pytest.mark.parametrize(
     ("wrong", "named", "near"),
     [
-        ("processor=ntn", "'ntn'", "ntm"),
+        ("processor=ntmm", "'ntmm'", "ntm"),
         ("task=bsf", "'bsf'", "bfs"),
         ("task=[bfs,cpoy]", "'cpoy'", "copy"),
         ("logger=wandd", "'wandd'", "wandb"),

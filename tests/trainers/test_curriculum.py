@@ -13,7 +13,8 @@ import pytest
 import tasks
 from tests.trainers.test_trainer import SMALL, equal, final, lines, make, stop_after
 from trainers import data
-from trainers.config import choices, compose
+from trainers.config import compose
+from trainers.config_groups import choices
 from trainers.curriculum import Curriculum, CurriculumConfig, Lesson
 from trainers.data import Sampler
 from trainers.evaluation import Cell, Evaluation

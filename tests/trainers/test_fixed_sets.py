@@ -170,6 +170,46 @@ def test_samplers_refuse_what_the_file_does_not_hold(path: str) -> None:
         trainer(path, sizes=(4, 7))
 
 
+def few(count: int, *, seed: int = 3) -> Sampler:
+    config = TrainerConfig(**(SMALL | {"train_samples": count, "batch_size": 8}))
+    return Sampler([tasks.create("bfs")], config, Supervised(), seed=seed)
+
+
+def test_a_limited_stream_is_its_first_samples_again_and_again() -> None:
+    task = tasks.create("bfs")
+    drawn = [few(5)(step).batches[0] for step in range(6)]
+    assert all(isinstance(batch, Batch) for batch in drawn)
+    first = [task.sample(seed=data.stream_seed(3, "train"), batch_size=1, size=(4, 9), index=k) for k in range(6)]
+    known = [each.inputs["A"].flatten().tolist() for each in first]
+    seen = []
+    for batch in drawn:
+        for b, size in enumerate(batch.sizes.tolist()):
+            seen.append(known.index(batch.inputs["A"][b, :size, :size].flatten().tolist()))
+    assert set(seen) == set(range(5))
+    assert torch.cat([batch.index for batch in drawn]).tolist() == list(range(48))
+
+
+def test_more_samples_hold_the_fewer_ones_and_other_seeds_hold_others() -> None:
+    fewer, more, others = (each.sets[0].samples for each in (few(4), few(9), few(4, seed=5)))
+    assert isinstance(more, Batch)
+    assert_same(values(more.take(range(4))), values(fewer))
+    assert not torch.equal(others.inputs["A"], fewer.inputs["A"])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"layout": "sparse"}, "trainer.layout=dense"),
+        ({"data": "canonical", "sizes": (16,)}, "trainer.data=stream"),
+        ({"sizes_by": "batch"}, "trainer.sizes_by=sample"),
+        ({"train_samples": -1}, "negative"),
+    ],
+)
+def test_what_a_limited_stream_cannot_do_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        TrainerConfig(**({"train_samples": 7} | options))
+
+
 def test_zoo_trains_on_a_file_that_zoo_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, run = str(tmp_path / "set.npz"), tmp_path / "run"
     assert main(["sample", "bfs", "--size", "4", "6", "--count", "12", "--out", path]) == 0

@@ -32,6 +32,8 @@ WORDS = {
     "ntm": ["task=copy", "task.bits=3", *MEMORY],
     "lstm": ["task=copy", "task.bits=3"],
     "dnc": ["task=bfs", "processor.read_heads=2", *MEMORY],
+    "adnc": ["task=bfs", "processor.read_heads=2", *MEMORY],
+    "sdnc": ["task=bfs", "processor.read_heads=2", *MEMORY],
     "pgn": ["task=disjoint_set"],
     "residual_shuffle_exchange": ["task=insertion_sort", "processor.blocks=1"],
 }
@@ -42,6 +44,8 @@ DRAWN = {
     "pgn": {"senders", "own_pointers", "hints"},
     "mpnn": {"senders", "hints", "pointers_pi"},
     "residual_shuffle_exchange": {"layers", "hints", "pointers_pred"},
+    "iter_gnn": {"stopping"},
+    "neural_executor": {"senders", "stopping"},
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from trainers.adamax import FreivaldsAdamax
 from trainers.optimizers import GravesRMSprop, make_optimizer
 from trainers.schedules import learning_rate
 from trainers.trainer_config import OPTIMIZERS, TrainerConfig
@@ -39,6 +40,38 @@ def test_graves_rmsprop_survives_a_constant_gradient() -> None:
         parameter.grad = torch.tensor([1e4])
         optimizer.step()
     assert torch.isfinite(parameter).all()
+
+
+def test_freivalds_adamax_follows_the_rules_of_its_paper() -> None:
+    parameter = nn.Parameter(torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
+    optimizer = FreivaldsAdamax([parameter], lr=0.01, betas=(0.8, 0.9), eps=1e-3, weight_decay=0.1)
+    weights, mean, maximum, clipped = [1.0, -2.0, 0.5], [0.0] * 3, [0.0] * 3, []
+    for step in range(60):
+        lr = 0.01 / (1 + step)
+        optimizer.param_groups[0]["lr"] = lr
+        gradient = [1e-3 * (step % 7) * math.sin(3 * w + step) if k < 2 else 0.0 for k, w in enumerate(weights)]
+        parameter.grad = torch.tensor(gradient, dtype=torch.float64)
+        optimizer.step()
+        for k, e in enumerate(gradient):
+            e += 0.1 * weights[k]
+            limit = 1.2 * maximum[k] + 1e-4
+            clipped.append(abs(e) > limit)
+            e = max(-limit, min(limit, e))
+            mean[k] = 0.8 * mean[k] + 0.2 * e
+            maximum[k] = max(0.9 * maximum[k], abs(e))
+            weights[k] -= lr * mean[k] / (maximum[k] + 1e-3)
+    assert parameter.tolist() == pytest.approx(weights, rel=1e-12)
+    assert any(clipped) and not all(clipped)
+
+
+def test_freivalds_adamax_steps_no_further_than_the_learning_rate() -> None:
+    parameter = nn.Parameter(torch.zeros(2))
+    optimizer = FreivaldsAdamax([parameter], lr=0.1)
+    for step in range(50):
+        before = parameter.detach().clone()
+        parameter.grad = torch.tensor([1e6 if step == 40 else 1.0, 0.0])
+        optimizer.step()
+        assert 0 < (before - parameter).abs()[0] <= 0.1 and parameter[1] == 0
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

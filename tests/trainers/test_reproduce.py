@@ -15,9 +15,10 @@ import yaml
 from trainers import baselines, ledger, reproduce, runs
 from trainers.baselines import Baseline
 from trainers.cli import main
+from trainers.ledger import Entry
 from trainers.trainer import Trainer
 from trainers.usage import UsageError
-from trainers.verdict import INCOMPLETE, MISSED, PASSED, UNMEASURED, judge
+from trainers.verdict import INCOMPLETE, MISSED, PASSED, UNMEASURED, judge, value_of
 
 ROW = {
     "title": "a row",
@@ -129,6 +130,27 @@ def test_a_rerun_and_a_changed_recipe_keep_the_earlier_entries(tmp_path: Path) -
     run(tmp_path, arm="one", seed=0)
     assert files(tmp_path) == ["one-s0-1.json", "one-s0-2.json", "one-s0-3.json"]
     assert judge(changed, ledger.current(changed, tmp_path / "results")).state == INCOMPLETE
+
+
+def test_a_score_of_several_sizes_is_their_mean_and_waits_for_all_of_them() -> None:
+    several = {"name": "exact", "label": "exact", "arm": "one", "score": {"sizes": [1, 3], "metric": "exact"}}
+    measure = write_row(ROW | {"measures": [several]}).measures[0]
+    places = ((1, "a", 0.25), (3, "a", 1.0), (3, "b", 0.0))
+    cells = [{"n": n, "distribution": name, "exact": exact} for n, name, exact in places]
+    assert value_of(measure, Entry(Path("one.json"), {"state": "finished", "scores": cells})) == 0.625
+    assert value_of(measure, Entry(Path("one.json"), {"state": "finished", "scores": cells[:1]})) is None
+    with pytest.raises(UsageError, match="either a size or several"):
+        write_row(ROW | {"measures": [several | {"score": {"metric": "exact"}}]})
+
+
+def test_a_score_of_all_distributions_is_their_mean() -> None:
+    over = {"name": "exact", "label": "exact", "arm": "one"}
+    scores = [{"size": 3, "metric": "exact", "distribution": name} for name in ("all", "b")]
+    row = write_row(ROW | {"measures": [over | {"name": str(i), "score": score} for i, score in enumerate(scores)]})
+    places = ((3, "a", 1.0), (3, "b", 0.25), (1, "a", 0.0))
+    cells = [{"n": n, "distribution": name, "exact": exact} for n, name, exact in places]
+    entry = Entry(Path("one.json"), {"state": "finished", "scores": cells})
+    assert [value_of(measure, entry) for measure in row.measures] == [0.625, 0.25]
 
 
 def test_looks_and_places_do_not_change_a_recipe() -> None:
@@ -312,6 +334,12 @@ def test_a_difference_is_judged_once_all_seeds_of_both_are_there(monkeypatch: py
         ),
         ({"measures": [ROW["measures"][0] | {"require": {"at_least": 1, "of": "2 of 3"}}]}, "2 seeds"),  # type: ignore[index]
         ({"measures": [ROW["measures"][0] | {"arm": "onne"}]}, "did you mean one"),  # type: ignore[index]
+        ({"measures": [ROW["measures"][0] | {"require": {"within_spread": 1}}]}, "of differences"),  # type: ignore[index]
+        (
+            {"measures": [ROW["measures"][0] | {"score": {"size": 3, "variant": "mone"}}], "variants": {"more": None}},  # type: ignore[index]
+            "did you mean more",
+        ),
+        ({"arms": {"one": {"estimator": "optimum"}, "two": None}}, "did you mean optimal"),
         ({"seedz": 3}, "seedz"),
         ({"measures": [ROW["measures"][0] | {"require": {"of": "best"}}]}, "exactly one"),  # type: ignore[index]
         (

@@ -12,7 +12,8 @@ import yaml
 import configs
 from trainers import sweeps
 from trainers.cli import main
-from trainers.config import choices, compose
+from trainers.config import compose
+from trainers.config_groups import choices
 from trainers.overrides import expand, parse
 from trainers.usage import UsageError
 

@@ -46,7 +46,7 @@ def test_gradients_are_those_of_the_cpu(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["bfs", "copy", "disjoint_set"])
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop_graves"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "adamax_freivalds", "rmsprop_graves"])
 def test_no_step_waits_for_the_gpu(task: str, optimizer: str) -> None:
     trainer = make(task=task, optimizer=optimizer)
     trainer.training.set_mode()

@@ -4,64 +4,21 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 import zoo
+from tasks.spec import Location
+from tests.zoo.cases import CASES, case_id, make, tensors, unroll
 from tests.zoo.graphs import one_graph, random_graphs, random_inputs
-from zoo.processor import Inputs, Latents, Processor, Step, config_options
-from zoo.topology import DenseTopology, Topology
+from zoo.processor import Inputs, Latents, config_options
+from zoo.topology import DenseTopology
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WIDTH = 6
-MEMORY: dict[str, Any] = {"slots": 4, "word": 3, "controller_size": 5, "read_heads": 2}
-# Options that make a processor small, or switch on what its defaults leave out.
-SMALL: dict[str, dict[str, Any]] = {"ntm": MEMORY, "dnc": MEMORY, "pgn": {"pointers": True}}
-OTHERS: list[tuple[str, dict[str, Any]]] = [
-    ("mpnn", {"adjacency": "given"}),
-    ("mpnn", {"adjacency": "given", "aggregation": "mean", "gated": True, "message_layers": 1}),
-    ("mpnn", {"aggregation": "sum", "use_ln": False, "input_size": 4}),
-    ("pgn", {}),
-    ("pgn", {"pointers": True, "masking": False, "symmetrise": False, "message_layers": 2, "use_ln": True}),
-    ("deep_sets", {"pool": "none", "gated": True}),
-    ("deep_sets", {"pool": "mean"}),
-    ("residual_shuffle_exchange", {"input_size": 4, "blocks": 1}),
-    ("lstm", {"every": "start", "layers": 2}),
-    ("lstm", {"input_size": 4}),
-    ("ntm", MEMORY | {"every": "start", "memory_init": "learned"}),
-    ("dnc", MEMORY | {"controller": "feedforward"}),
-]
-CASES = [(name, SMALL.get(name, {})) for name in zoo.list_processors()] + OTHERS
-
-
-def case_id(case: tuple[str, dict[str, Any]]) -> str:
-    name, options = case
-    return "-".join([name, *(f"{k}={v}" for k, v in options.items() if options is not SMALL.get(name))])
-
-
-def make(case: tuple[str, dict[str, Any]], width: int = WIDTH) -> Processor:
-    name, options = case
-    return zoo.create(name, **({"hidden_size": width} | options))
-
-
-def unroll(processor: Processor, inputs: Inputs, topology: Topology, steps: int) -> list[Step]:
-    """Steps from the initial state on."""
-    hidden, state = processor.initial(inputs, topology)
-    taken = []
-    for _ in range(steps):
-        step = processor(inputs, hidden, topology, state)
-        hidden, state = step.hidden, step.state
-        taken.append(step)
-    return taken
-
-
-def tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 @pytest.fixture
@@ -85,11 +42,13 @@ def test_shapes_follow_the_layout(case) -> None:
         entries = tuple(inputs.encoded.nodes.shape[:-1])
         hidden, state = processor.initial(inputs, topology)
         assert hidden.nodes.shape == (*entries, processor.hidden_size)
-        for step in unroll(processor, inputs, topology, 2):
+        for taken, step in enumerate(unroll(processor, inputs, topology, 2), 1):
             assert step.hidden.nodes.shape == (*entries, processor.hidden_size)
             assert (step.hidden.edges is not None) == ("edges" in processor.writes)
             assert (step.hidden.graph is not None) == ("graph" in processor.writes)
-            assert [leaf.shape for leaf in tensors(step.state)] == [leaf.shape for leaf in tensors(state)]
+            added = {len(entries): taken} if processor.grows else {}
+            expected = [[n + added.get(axis, 0) for axis, n in enumerate(leaf.shape)] for leaf in tensors(state)]
+            assert [[*leaf.shape] for leaf in tensors(step.state)] == expected
             assert set(step.heads) <= set(processor.heads)
             for leaf in tensors(step):
                 assert not leaf.is_floating_point() or leaf.isfinite().all()
@@ -169,7 +128,10 @@ def test_sparse_equals_dense(case, float64) -> None:
     for a, b in zip(dense, sparse, strict=True):
         torch.testing.assert_close(graphs.nodes(a.hidden.nodes), b.hidden.nodes, rtol=0, atol=1e-12)
         for name, head in a.heads.items():
-            moved = graphs.edges(head) if name == "pointers" else graphs.nodes(head)
+            if processor.heads[name].location is Location.GRAPH:
+                moved = head
+            else:
+                moved = graphs.edges(head) if name == "pointers" else graphs.nodes(head)
             torch.testing.assert_close(moved, b.heads[name], rtol=0, atol=1e-12)
 
 
@@ -185,7 +147,7 @@ def test_gradient_reaches_every_parameter(case, float64) -> None:
         step = processor(inputs, hidden, graphs.dense, state)
         hidden, state = step.hidden, step.state
         heads = [graphs.dense.log_softmax(v, "receiver") if k == "pointers" else v for k, v in step.heads.items()]
-        for value in [hidden.nodes, *heads]:
+        for value in [*tensors(hidden), *heads]:
             loss = loss + (torch.where(value.isfinite(), value, 0.0) * torch.randn_like(value)).sum()
     loss.backward()
     unused = set() if step.heads else {"pointer_head.query", "pointer_head.key", "modify_head"}
@@ -231,9 +193,15 @@ def test_order_of_nodes_matters_only_where_declared(case, float64) -> None:
     moved = Inputs(Latents(nodes[:, order], edges[:, order][:, :, order], graph))
     adjacency = graphs.dense.neighbours()[:, order][:, :, order]
     topology = DenseTopology(2, 6, adjacency=adjacency)
-    expected = unroll(processor, inputs, graphs.dense, 3)[-1].hidden.nodes[:, order]
-    found = unroll(processor, moved, topology, 3)[-1].hidden.nodes
-    assert torch.allclose(found, expected, rtol=0, atol=1e-12) != processor.ordered
+    expected = unroll(processor, inputs, graphs.dense, 3)[-1]
+    found = unroll(processor, moved, topology, 3)[-1]
+    pairs = [(found.hidden.nodes, expected.hidden.nodes[:, order])]
+    if expected.hidden.edges is not None:
+        pairs.append((found.hidden.edges, expected.hidden.edges[:, order][:, :, order]))
+    for name, head in expected.heads.items():
+        at_nodes = head if processor.heads[name].location is Location.GRAPH else head[:, order]
+        pairs.append((found.heads[name], at_nodes[:, :, order] if name == "pointers" else at_nodes))
+    assert all(torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in pairs) != processor.ordered
 
 
 @processors

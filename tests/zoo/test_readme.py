@@ -39,3 +39,9 @@ def test_recipe_runs_in_both_layouts_and_under_a_task() -> None:
 
 def test_recipe_leaves_nothing_behind() -> None:
     assert "mine" not in zoo.list_processors()
+
+
+def test_every_variant_is_listed_under_its_architecture() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| (`.*`) \|$", README.read_text("utf-8"), re.MULTILINE)
+    listed = {name.strip("`"): architecture for architecture, names in rows for name in names.split(", ")}
+    assert listed == {name: preset.architecture for name, preset in zoo.list_presets().items()}

@@ -230,6 +230,18 @@ def test_a_number_of_steps_leaves_hints_out():
     assert "reach_h" not in model.tasks["bfs"].encoder.linears
 
 
+@pytest.mark.parametrize(("evaluation", "expected"), [(0, 3), (7, 7)])
+def test_steps_until_halt_have_a_limit_of_their_own_in_evaluation(evaluation, expected):
+    task = tasks.create("bfs")
+    spy = Spy(ProcessorConfig(hidden_size=8), torch.tensor([100, 100]))
+    model = Reasoner(task.spec, spy, config=ReasonerConfig(steps="halt", max_steps=3, eval_max_steps=evaluation))
+    batch = task.sample(seed=0, batch_size=2, size=5)
+    model(batch)
+    assert len(spy.seen) == 3
+    model.eval()(batch)
+    assert len(spy.seen) == 3 + expected
+
+
 def test_halting_freezes_each_sample_at_its_own_step():
     task = tasks.create("bfs")
     halts = torch.tensor([1, 3, 2])
@@ -325,6 +337,15 @@ def test_bindings_that_cannot_be_are_refused():
         Reasoner(task.spec, processor, bind={"disjoint_set": {"pointer": "parent_h"}})
     with pytest.raises(ValueError, match="node pointer"):
         Reasoner(task.spec, processor, bind={"disjoint_set": {"pointers": "modified_h"}})
+
+
+def test_a_head_that_is_given_none_leaves_its_probe_to_a_decoder():
+    task = tasks.create("bfs")
+    heads = {"pointers": "none", "modify": "none"}
+    model = Reasoner(task.spec, zoo.create("pgn", hidden_size=8), bind={"bfs": heads})
+    codec = model.tasks["bfs"]
+    assert not codec.heads and {"pi_h", "reach_h"} <= set(codec.decoders)
+    assert Reasoner(task.spec, zoo.create("pgn", hidden_size=8)).tasks["bfs"].heads.keys() == heads.keys()
 
 
 def test_capabilities_that_clash_name_both_sides():
@@ -500,6 +521,7 @@ def test_several_tasks_share_one_processor():
     [
         ({"feedback": "sof"}, "did you mean soft"),
         ({"edge_pointers": "triplet"}, "did you mean triplets"),
+        ({"graph_pool": "maximum"}, "graph_pool"),
         ({"decode_from": ("encodd",)}, "did you mean encoded"),
         ({"decode_from": ()}, "at least one"),
         ({"teacher_forcing": 1.5}, "probability"),

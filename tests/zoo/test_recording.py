@@ -11,7 +11,18 @@ from zoo.memory import LSTMCell, LSTMConfig
 from zoo.recording import Kind
 
 MEMORY = {"controller_size": 8, "slots": 6, "word": 4}
-SMALL = {"ntm": MEMORY | {"write_heads": 2}, "dnc": MEMORY | {"read_heads": 2}, "pgn": {"pointers": True}}
+SMALL = {
+    "ntm": MEMORY | {"write_heads": 2},
+    "dnc": MEMORY | {"read_heads": 2},
+    "adnc": MEMORY | {"read_heads": 2},
+    "sam": MEMORY | {"read_heads": 2},
+    "sdnc": MEMORY | {"read_heads": 2},
+    "pgn": {"pointers": True},
+    "pointer_graph": {"pointers": True},
+    "persistent_message_passing": {"masks": True},
+}
+SMALL |= {"neural_stack": MEMORY, "neural_queue": MEMORY, "neural_deque": MEMORY}
+SMALL |= {"stack_rnn": {"stacks": 2, "slots": 6}, "baby_ntm": {"slots": 6}, "suzgun_stack_rnn": {"slots": 6}}
 every_processor = pytest.mark.parametrize("name", zoo.list_processors())
 every_task = pytest.mark.parametrize("task", ["bfs", "copy", "disjoint_set"])
 

@@ -229,6 +229,22 @@ def test_with_edges_again(graphs: Graphs, both_ways: bool) -> None:
     assert int(sparse.neighbours().sum()) == int(dense.neighbours().sum())
 
 
+def test_among_keeps_edges_between_the_chosen(graphs: Graphs) -> None:
+    chosen = torch.rand(shape(graphs)) < 0.6
+    dense, sparse = graphs.dense.among(chosen), graphs.sparse.among(graphs.nodes(chosen))
+    b, n = shape(graphs)
+    x = torch.randn(b, n, 2)
+    spread = x[:, :, None].expand(b, n, n, 2)
+    for reduce in ("sum", "max"):
+        found = graphs.nodes(dense.aggregate(spread, reduce))
+        same(found, sparse.aggregate(sparse.senders(graphs.nodes(x)), reduce))
+        assert (found[~graphs.nodes(chosen)] == 0).all()
+    expected = graphs.dense.neighbours() & chosen[:, :, None] & chosen[:, None]
+    assert torch.equal(dense.neighbours(), expected)
+    everywhere = graphs.dense.complete().among(chosen).neighbours()
+    assert torch.equal(everywhere, graphs.dense.complete().neighbours() & chosen[:, :, None] & chosen[:, None])
+
+
 def test_without_loops(graphs: Graphs) -> None:
     dense, sparse = graphs.dense.without_loops(), graphs.sparse.without_loops()
     b, n = shape(graphs)
@@ -286,6 +302,16 @@ def test_reduce_messages(graphs: Graphs, reduce, layers: int, with_edges: bool) 
     same(graphs.nodes(dense), sparse)
     if reduce == "max":
         same(dense, message_max(senders, receivers, pair, stack, graphs.dense.neighbours()))
+
+
+def test_weighted_sum(graphs: Graphs) -> None:
+    """Of each head its own weights, and nothing of what lies off the topology."""
+    b, n = shape(graphs)
+    weights, x = torch.randn(b, n, n, 2) * graphs.dense.neighbours()[..., None], torch.randn(b, n, 2, 3)
+    dense = graphs.dense.weighted_sum(weights, x)
+    same(graphs.nodes(dense), graphs.sparse.weighted_sum(graphs.edges(weights), graphs.nodes(x)))
+    same(dense, super(DenseTopology, graphs.dense).weighted_sum(weights, x))
+    same(dense[0, 0, 1], sum(weights[0, j, 0, 1] * x[0, j, 1] for j in range(n)))
 
 
 @pytest.mark.parametrize("with_edges", [True, False])

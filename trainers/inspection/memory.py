@@ -231,7 +231,7 @@ _OVER_SLOTS = (Kind.WEIGHTING, ("slots",))
 
 def _timed(sample: Sample) -> Mapping[str, Track]:
     """Tracks over tokens that are to be drawn."""
-    return {name: t for name, t in sample.tracks.items() if t.drawn and t.axes[0] == "tokens" and sample.segments}
+    return {name: t for name, t in sample.tracks.items() if t.drawn and t.axes[:1] == ("tokens",) and sample.segments}
 
 
 def _of(sample: Sample, kind: Kind, side: str, last: str = "slots") -> dict[str, Array]:

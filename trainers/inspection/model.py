@@ -11,7 +11,14 @@ import numpy as np
 from tasks.task import Task
 from trainers.inspection.memory import activation_figure, gate_figure, link_figure, memory_figure
 from trainers.inspection.pointers import pointed, pointer_figure
-from trainers.inspection.reasoning import hint_figure, latent_figure, layer_figure, own_pointer_figure, sender_figure
+from trainers.inspection.reasoning import (
+    hint_figure,
+    latent_figure,
+    layer_figure,
+    own_pointer_figure,
+    sender_figure,
+    stop_figure,
+)
 from trainers.inspection.sample import Array, Sample, look
 from zoo.reasoner import Reasoner
 
@@ -24,6 +31,7 @@ FIGURES: Mapping[str, Callable[..., Path | None]] = {
     "senders": sender_figure,
     "own_pointers": own_pointer_figure,
     "layers": layer_figure,
+    "stopping": stop_figure,
     "latents": latent_figure,
     "hints": hint_figure,
 }

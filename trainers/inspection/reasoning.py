@@ -145,6 +145,40 @@ def layer_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     return save(figure, path)
 
 
+def stop_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
+    """What the processor decides for the whole graph, step by step: when to stop, and how sure it is.
+
+    Args:
+        sample: to draw.
+        path: of the PNG.
+        title: above all.
+
+    Returns:
+        `path`; None where no such gates are recorded.
+    """
+    names = _of(sample, Kind.GATE, ())
+    if not names:
+        return None
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(WIDTH, 2.8)
+    ax = figure.subplots()
+    for position, name in enumerate(names):
+        values = sample.arrays[f"record/{name}"]
+        ax.plot(
+            range(1, len(values) + 1), values, label=f"{name}: {sample.tracks[name].meaning}", clip_on=False,
+            color=COLOURS[position % len(COLOURS)], marker=MARKERS[position % len(MARKERS)],
+        )  # fmt: skip
+    ax.set_ylim(-0.03, 1.03)
+    ax.set_xlabel("step", fontsize=SMALL + 1)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+    ax.tick_params(labelsize=SMALL)
+    ax.grid(True, color="#DDDDDD", linewidth=0.6)
+    ax.legend(fontsize=SMALL, frameon=False)
+    figure.suptitle(title, fontsize=10)
+    return save(figure, path)
+
+
 def own_pointer_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     """The processor's own pointers after every step, and which of them could change.
 

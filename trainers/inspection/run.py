@@ -67,7 +67,7 @@ def inspect_run(
         raise UsageError(f"--sample: there is no sample {sample}", "samples are numbered from 0")
     if not can_inspect(built.model, chosen):
         raise UsageError(
-            f"{config.processor.name} on {chosen.name} has no dense layout, which inspection draws",
+            f"{config.processor_name} on {chosen.name} has no dense layout, which inspection draws",
             "`zoo show processor NAME` and `zoo show task NAME` tell the layouts",
         )
     several = f"{chosen.name}-" if len(by_name) > 1 else ""
@@ -81,7 +81,7 @@ def inspect_run(
         seed=stream_seed(seed, "test"),
         index=sample,
         distribution=distribution,
-        title=f"{config.processor.name} on {chosen.name}, {distribution}, n = {size}, sample {sample}",
+        title=f"{config.processor_name} on {chosen.name}, {distribution}, n = {size}, sample {sample}",
     )
 
 

@@ -241,7 +241,7 @@ def _measure(key: str, keys: Sequence[str]) -> Measure:
 
 def _paper(processor: str) -> str:
     """The paper of a processor."""
-    from trainers.config import registry_name
+    from trainers.config_groups import registry_name
     from zoo.registry import registry
 
     return registry.entry(registry_name("processor", processor)).paper or ""

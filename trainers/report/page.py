@@ -79,7 +79,7 @@ def _section(name: str, inner: Markup) -> Markup:
 
 def headline(report: Report) -> str:
     """Processors on tasks, in words."""
-    processors = list(dict.fromkeys(run.config.processor.name for run in report.runs))
+    processors = list(dict.fromkeys(run.config.processor_name for run in report.runs))
     tasks = list(dict.fromkeys(run.config.task_name for run in report.runs))
     return f"{_listed(processors)} on {_listed(tasks)}"
 

@@ -11,25 +11,28 @@ Pointers and masks are the heads `pointers` and `modify`: with no gradient throu
 own targets only. A head that nothing is bound to is not computed, unless the option `pointers` asks for both; without
 `modify`, every pointer may change. Without heads this is the processor that the CLRS benchmark calls PGN, whose
 messages have two more layers and whose hidden is normalised: `message_layers=2, use_ln=True`.
+
+The frame is that of CLRS: z is what was encoded beside the hidden, twice as wide as either, and normalisation, gate and
+layers are options. `pointer_graph` is the network as published in 2020, with its ablations: a linear map f makes one
+latent of the hidden's width from the two, which messages, update and mask network read. The pointers are the same code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from tasks.registry import option
-from tasks.spec import Location, Type
-from zoo.edges import Edges, map_edges
+from zoo.edges import Edges
 from zoo.encoders import linear
 from zoo.graph.messages import SENDERS, Messages, Update
+from zoo.graph.pointers import HEADS, TRACKS, PointerHead, first_pointers, link, move_pointers, pointer_record
 from zoo.processor import Inputs, Latents, Port, Processor, ProcessorConfig, State, Step
-from zoo.recording import Kind, Record, Track
+from zoo.recording import Record, Track
 from zoo.registry import register
 from zoo.topology import Topology
 
@@ -61,47 +64,6 @@ class PGNConfig(ProcessorConfig):
             raise ValueError(f"message_layers must be at least 0, not {self.message_layers}")
 
 
-class PGNState(NamedTuple):
-    """State of a PGN.
-
-    Attributes:
-        pointers: the node that each node points to.
-    """
-
-    pointers: Int[Tensor, "*nodes"]
-
-
-class PointerHead(nn.Module):
-    """Scores of what each node may point to."""
-
-    def __init__(self, hidden_size: int) -> None:
-        """Make the layers."""
-        super().__init__()
-        self.query = linear(hidden_size, hidden_size)
-        self.key = nn.Linear(hidden_size, hidden_size, bias=False)  # a bias would move all candidates alike
-        nn.init.trunc_normal_(self.key.weight, std=hidden_size**-0.5, a=-2 * hidden_size**-0.5, b=2 * hidden_size**-0.5)
-
-    def forward(self, nodes: Float[Tensor, "*nodes hidden"], topology: Topology) -> Float[Tensor, "*edges"]:
-        """Scores on edges; the one from j to i is that of i pointing to j."""
-        return topology.dot(self.key(nodes), self.query(nodes))
-
-
-def forced_or(guide: Tensor | None, own: Tensor) -> Tensor:
-    """The forced values, and `own` where nothing (-1) is forced."""
-    return own if guide is None else torch.where(guide >= 0, guide.to(own.dtype), own)
-
-
-def next_pointers(
-    logits: Float[Tensor, "*edges"],
-    may_change: Bool[Tensor, "*nodes"] | None,
-    old: Int[Tensor, "*nodes"],
-    candidates: Topology,
-) -> Int[Tensor, "*nodes"]:
-    """The best candidate of each node that may change its pointer, the old pointer of the others."""
-    best = candidates.argmax(logits, "receiver")
-    return best if may_change is None else torch.where(may_change, best, old)
-
-
 @register("pgn", config=PGNConfig, paper="Veličković et al., 2020", year=2020, bibtex=BIBTEX)
 class PGN(Processor):
     """Pointer Graph Network."""
@@ -110,15 +72,8 @@ class PGN(Processor):
     config: PGNConfig
     adjacency = "predicted"
     memoryless = False
-    heads: Mapping[str, Port] = {
-        "pointers": Port(Location.NODE, Type.POINTER),
-        "modify": Port(Location.NODE, Type.MASK),
-    }
-    tracks: Mapping[str, Track] = {
-        "senders": SENDERS,
-        "pointers": Track(Kind.POINTER, ("nodes",), "the node that each node points to after the step"),
-        "modify": Track(Kind.MASK, ("nodes",), "whether its pointer could change in the step"),
-    }
+    heads: Mapping[str, Port] = HEADS
+    tracks: Mapping[str, Track] = {"senders": SENDERS, **TRACKS}
 
     def __init__(self, config: PGNConfig) -> None:
         """Make the layers; without masking there is no head `modify`."""
@@ -137,8 +92,7 @@ class PGN(Processor):
         """Zero hidden; pointers as given in frame 0, else each node at itself."""
         if not self._computes("pointers", inputs):
             return self.zeros(inputs), ()
-        own = topology.local_index()
-        return self.zeros(inputs), PGNState(forced_or(inputs.guide.get("pointers"), own))
+        return self.zeros(inputs), first_pointers(inputs, topology)
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
         """One round of messages, then new pointers; see `Processor.forward`.
@@ -150,38 +104,24 @@ class PGN(Processor):
         if not self.config.message_layers:
             messages = messages.relu()  # the paper's M; ReLU and maximum commute
         new = self.update(nodes, messages, hidden.nodes)
-        heads, decided = {}, {}
-        may_change = None
+        modify = None
         if self.modify_head is not None and self._computes("modify", inputs):
-            heads["modify"] = self.modify_head(torch.cat([nodes, new], -1)).squeeze(-1)
-            may_change = forced_or(inputs.guide.get("modify"), heads["modify"] > 0)
-        if state:
-            candidates = inputs.candidates.get("pointers", topology)
-            heads["pointers"] = self.pointer_head(new, candidates)
-            pointers = next_pointers(heads["pointers"], may_change, state.pointers, candidates)
-            decided["pointers"] = forced_or(inputs.guide.get("pointers"), pointers)
-            state = PGNState(decided["pointers"])
+            modify = self.modify_head(torch.cat([nodes, new], -1)).squeeze(-1)
+        heads, decided, state = move_pointers(self.pointer_head, new, modify, inputs, topology, state)
         return Step(Latents(new), state, heads, decided=decided)
 
     def record(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> tuple[Step, Record]:
         """A step, who was heard in it, and what became of the pointers, as far as they are computed."""
         step = self(inputs, hidden, topology, state)
-        record = {"senders": self.messages.shares(*self._read(inputs, hidden, topology, state))}
-        if step.state:
-            record["pointers"] = step.state.pointers
-        if "modify" in step.heads:
-            record["modify"] = forced_or(inputs.guide.get("modify"), step.heads["modify"] > 0)
-        return step, record
+        heard = self.messages.shares(*self._read(inputs, hidden, topology, state))
+        return step, {"senders": heard, **pointer_record(step, inputs)}
 
     def _read(
         self, inputs: Inputs, hidden: Latents, topology: Topology, state: State
     ) -> tuple[Tensor, Edges | None, Tensor | None, Topology]:
         """What messages are computed from: features of nodes, edges and graphs, and the edges that carry them."""
         encoded = inputs.encoded
-        edges, linked = encoded.edges, topology
-        if state:
-            linked = topology.with_edges(state.pointers, both_ways=self.config.symmetrise)
-            edges = None if edges is None else map_edges(linked.extend, edges)
+        edges, linked = link(encoded.edges, topology, state, both_ways=self.config.symmetrise)
         return torch.cat([encoded.nodes, hidden.nodes], -1), edges, encoded.graph, linked
 
     def _computes(self, head: str, inputs: Inputs) -> bool:

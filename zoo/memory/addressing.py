@@ -26,16 +26,47 @@ def cosine_similarity(
     return torch.bmm(keys, memory.mT) * key_scale[:, :, None] * slot_scale[:, None, :]
 
 
+def masked_similarity(
+    memory: Float[Tensor, "batch slots word"],
+    keys: Float[Tensor, "batch heads word"],
+    masks: Float[Tensor, "batch heads word"],
+    *,
+    epsilon: float,
+) -> Float[Tensor, "batch heads slots"]:
+    """`cosine_similarity` of keys and slots both times a mask, one a head (Csordás & Schmidhuber 2019)."""
+    squares = masks.square()
+    slot_scale = torch.rsqrt(torch.bmm(squares, memory.square().mT) + epsilon)
+    key_scale = torch.rsqrt((keys * masks).square().sum(2) + epsilon)
+    return torch.bmm(keys * squares, memory.mT) * key_scale[:, :, None] * slot_scale
+
+
 def content_weighting(
     memory: Float[Tensor, "batch slots word"],
     keys: Float[Tensor, "batch heads word"],
     strengths: Float[Tensor, "batch heads"],
+    masks: Float[Tensor, "batch heads word"] | None = None,
     *,
     epsilon: float,
 ) -> Float[Tensor, "batch heads slots"]:
     """Softmax over the slots of the similarity times the strength (NTM eq. 5, DNC C(M, k, beta))."""
-    similarity = cosine_similarity(memory, keys, epsilon=epsilon)
+    if masks is None:
+        similarity = cosine_similarity(memory, keys, epsilon=epsilon)
+    else:
+        similarity = masked_similarity(memory, keys, masks, epsilon=epsilon)
     return torch.softmax(strengths[:, :, None] * similarity, 2)
+
+
+def sharpen(
+    weightings: Float[Tensor, "*heads slots"], sharpness: Float[Tensor, "*heads"], *, epsilon: float
+) -> Float[Tensor, "*heads slots"]:
+    """Powers of the weights, normalised (NTM eq. 9); as a softmax of logarithms no power under- or overflows.
+
+    Args:
+        weightings: at least 0.
+        sharpness: the powers.
+        epsilon: added to the weights, so that the logarithm of an empty slot is finite.
+    """
+    return torch.softmax(sharpness[..., None] * (weightings + epsilon).log(), -1)
 
 
 def read(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,10 +10,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tasks.registry import option
-from zoo.memory.cell import Cell, select
+from zoo.memory.cell import Cell
+from zoo.memory.layers import layer_weights, scan_layers, within_kernels
 from zoo.memory.sweep import Sweep, SweepConfig
 from zoo.recording import Kind, Record, Track
 from zoo.registry import register
@@ -102,46 +101,12 @@ class LSTMCell(Cell):
         state: LSTMState,
         mask: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch length output"], LSTMState]:
-        """All tokens at once by torch's own kernels; step by step where those do not reach.
-
-        They cannot be compiled in one graph, and packing masked sequences needs their lengths on the host.
-        """
-        if torch.compiler.is_compiling() or xs.shape[1] == 0 or (mask is not None and xs.device.type != "cpu"):
+        """All tokens at once by torch's own kernels; step by step where those do not reach."""
+        if not within_kernels(xs, mask):
             return self.loop(xs, state, mask)
-        before = (state.hidden.transpose(0, 1).contiguous(), state.cell.transpose(0, 1).contiguous())
-        with warnings.catch_warnings():
-            # cuDNN would have all weights in one piece; copying them there is a small part of a scan.
-            warnings.filterwarnings("ignore", message="RNN module weights")
-            if mask is None:
-                ys, hidden, cell = torch.lstm(
-                    xs, before, self._weights(), True, self.config.layers, 0.0, self.training, False, True
-                )
-                return ys, LSTMState(hidden.transpose(0, 1), cell.transpose(0, 1))
-        # Valid tokens first, in order; back again afterwards.
-        order = torch.argsort(~mask, dim=1, stable=True)
-        lengths = mask.sum(1)
-        packed = pack_padded_sequence(
-            xs.take_along_dim(order[:, :, None], 1), lengths.clamp_min(1), batch_first=True, enforce_sorted=False
-        )
-        assert packed.sorted_indices is not None and packed.unsorted_indices is not None
-        hidden, cell = (part.index_select(1, packed.sorted_indices) for part in before)
-        layers = self.config.layers
-        outputs, hidden, cell = torch.lstm(
-            packed.data, packed.batch_sizes, (hidden, cell), self._weights(), True, layers, 0.0, self.training, False
-        )
-        ys, _ = pad_packed_sequence(packed._replace(data=outputs), batch_first=True, total_length=xs.shape[1])
-        ys = torch.where(mask[:, :, None], ys.take_along_dim(order.argsort(1)[:, :, None], 1), 0.0)
-        hidden, cell = (part.index_select(1, packed.unsorted_indices).transpose(0, 1) for part in (hidden, cell))
-        # Packing needs at least one token: what it did to samples without any is undone.
-        return ys, LSTMState(select(lengths > 0, hidden, state.hidden), select(lengths > 0, cell, state.cell))
-
-    def _weights(self) -> list[Tensor]:
-        """Every layer's weights and biases, as torch's kernels want them."""
-        weights: list[Tensor] = []
-        for below, past in zip(self.below, self.past, strict=True):
-            assert isinstance(below, nn.Linear) and isinstance(past, nn.Linear)
-            weights += [below.weight, past.weight, below.bias, past.bias]
-        return weights
+        weights = layer_weights(self.below, self.past)
+        ys, after = scan_layers(torch.lstm, xs, state, weights, mask, training=self.training)
+        return ys, LSTMState(*after)
 
 
 @register(

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tasks.registry import option
-from zoo.memory.addressing import content_weighting, read, write
+from zoo.memory.addressing import content_weighting, read, sharpen, write
 from zoo.memory.cell import Cell, has_kernels
 from zoo.memory.external import Controller, ControllerState, InitialMemory, MemoryConfig, output_layer
 from zoo.memory.ntm_scan import Layout, NTMScan
@@ -98,20 +98,14 @@ def rotate(
     return torch.stack([weightings.roll(offset, 2) * shifts[:, :, [i]] for i, offset in enumerate(offsets)]).sum(0)
 
 
-def sharpen(
-    weightings: Float[Tensor, "batch heads slots"], sharpness: Float[Tensor, "batch heads"]
-) -> Float[Tensor, "batch heads slots"]:
-    """Powers of the weights, normalised (eq. 9); as a softmax of logarithms no power under- or overflows."""
-    return torch.softmax(sharpness[:, :, None] * (weightings + SHARPEN_EPSILON).log(), 2)
-
-
 def address(
     memory: Float[Tensor, "batch slots word"], previous: Float[Tensor, "batch heads slots"], interface: Interface
 ) -> Float[Tensor, "batch heads slots"]:
     """New weightings: by content, then by location (section 3.3, figure 2)."""
     content = content_weighting(memory, interface.keys, interface.strengths, epsilon=NORM_EPSILON)  # eq. 5
     gated = torch.lerp(previous, content, interface.gates[:, :, None])  # eq. 7
-    return sharpen(rotate(gated, interface.shifts), interface.sharpness)
+    shifted = rotate(gated, interface.shifts)  # eq. 8
+    return sharpen(shifted, interface.sharpness, epsilon=SHARPEN_EPSILON)  # eq. 9
 
 
 class NTMCell(Cell):

@@ -15,6 +15,7 @@ import torch
 from tasks.registry import near
 from tasks.spec import Spec
 from zoo.codec import ReasonerConfig
+from zoo.memory.graph_memory import with_memory
 from zoo.reasoner import Reasoner
 from zoo.registry import create
 
@@ -46,6 +47,8 @@ def load_pretrained(name: str, *, device: torch.device | str = "cpu") -> Reasone
     card = about(name)
     specs = [Spec.from_dict(task["name"], task["probes"]) for task in card["tasks"]]
     processor = create(card["processor"]["name"], **_options(card["processor"]["options"]))
+    if "memory" in card:
+        processor = with_memory(processor, create(card["memory"]["name"], **_options(card["memory"]["options"])))
     model = Reasoner(specs, processor, config=ReasonerConfig(**_options(card["reasoner"])), bind=card["bind"])
     model.load_state_dict(load_file(path_of(name)))
     return model.to(device).eval()

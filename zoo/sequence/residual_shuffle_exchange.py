@@ -18,16 +18,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.registry import option
-from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step
+from zoo.processor import Inputs, Latents, ProcessorConfig, State, Step
 from zoo.recording import Kind, Record, Track
 from zoo.registry import register
-from zoo.tokens import tokens
+from zoo.sequence.benes import padded, rotate_left, rotate_right
+from zoo.sequence.residual_switch import CANDIDATE_WEIGHT, RESIDUAL_WEIGHT, gelu
+from zoo.sequence.whole import WholeSequence
 from zoo.topology import Topology
 
 BIBTEX = """
@@ -39,12 +40,6 @@ BIBTEX = """
   year      = {2021}
 }
 """
-
-RESIDUAL_WEIGHT = 0.9
-"""Start of the residual's scale σ(S) (paper, section "Residual Switch Unit")."""
-
-CANDIDATE_WEIGHT = math.sqrt(1 - RESIDUAL_WEIGHT**2) * 0.25
-"""The constant h: keeps the variance of a switch's output near that of its input."""
 
 RESIDUAL_RATE = 2.0
 """S is stored divided by this, which speeds up its learning as much (authors' code)."""
@@ -63,21 +58,6 @@ class ResidualShuffleExchangeConfig(ProcessorConfig):
         super().__post_init__()
         if self.blocks < 1:
             raise ValueError(f"blocks must be at least 1, not {self.blocks}")
-
-
-def rotate_left(sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
-    """Token at position x comes from the position with the bits of x rotated left by one; length 2^k."""
-    return rearrange(sequence, "batch (half two) hidden -> batch (two half) hidden", two=2)
-
-
-def rotate_right(sequence: Float[Tensor, "batch length hidden"]) -> Float[Tensor, "batch length hidden"]:
-    """The inverse of `rotate_left`."""
-    return rearrange(sequence, "batch (two half) hidden -> batch (half two) hidden", two=2)
-
-
-def gelu(x: Tensor) -> Tensor:
-    """The authors' approximation of GELU."""
-    return x * torch.sigmoid(1.702 * x)
 
 
 class SwitchUnit(nn.Module):
@@ -143,17 +123,11 @@ class BenesBlock(nn.Module):
     year=2021,
     bibtex=BIBTEX,
 )
-class ResidualShuffleExchange(Processor):
-    """Residual Shuffle-Exchange network over the nodes in order.
-
-    A token is node plus graph plus the maximum over the edges into the node (`zoo.tokens`), plus the node's
-    hidden, each through a linear map where widths differ. Padding is zero when it goes in.
-    """
+class ResidualShuffleExchange(WholeSequence):
+    """Residual Shuffle-Exchange network over the nodes in order; what a token is, `WholeSequence` says."""
 
     Config: ClassVar[type[ProcessorConfig]] = ResidualShuffleExchangeConfig
     config: ResidualShuffleExchangeConfig
-    adjacency = "given"
-    ordered = True
     batch_independent = False
     tracks: Mapping[str, Track] = {
         "layers": Track(
@@ -164,8 +138,6 @@ class ResidualShuffleExchange(Processor):
     def __init__(self, config: ResidualShuffleExchangeConfig) -> None:
         """Make the layers."""
         super().__init__(config)
-        same = self.input_size == self.hidden_size
-        self.embed = nn.Identity() if same else nn.Linear(self.input_size, self.hidden_size)
         self.blocks = nn.ModuleList(BenesBlock(self.hidden_size) for _ in range(config.blocks))
         self.last_switch = SwitchUnit(self.hidden_size)
 
@@ -183,12 +155,7 @@ class ResidualShuffleExchange(Processor):
         self, inputs: Inputs, hidden: Latents, topology: Topology, state: State, seen: list[Tensor] | None
     ) -> Step:
         """The whole network; the sequence before it and after every layer is added to `seen`."""
-        sequence, mask = topology.as_sequence(self.embed(tokens(inputs.encoded, topology)) + hidden.nodes)
-        if mask is not None:
-            sequence = torch.where(mask[..., None], sequence, 0.0)
-        length = sequence.shape[1]
-        padded = max(2, 1 << (length - 1).bit_length())
-        sequence = F.pad(sequence, (0, 0, 0, padded - length))
+        sequence = padded(self.read(inputs, hidden, topology)[0])
         if seen is not None:
             seen.append(sequence)
         for block in self.blocks:
@@ -196,5 +163,5 @@ class ResidualShuffleExchange(Processor):
         sequence = self.last_switch(sequence)
         if seen is not None:
             seen.append(sequence)
-        sequence = sequence[:, :length]
+        sequence = sequence[:, : topology.max_nodes]
         return Step(Latents(topology.from_sequence(sequence)), state)

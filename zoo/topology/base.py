@@ -67,6 +67,12 @@ class Topology(abc.ABC):
     ) -> Float[Tensor, "*nodes hidden"]:
         """Reduce each receiver's (or sender's) edges to one value; 0 where there are none."""
 
+    def weighted_sum(
+        self, weights: Float[Tensor, "*edges heads"], nodes: Float[Tensor, "*nodes heads width"]
+    ) -> Float[Tensor, "*nodes heads width"]:
+        """Sum of the vectors of each receiver's senders, each weighted by its edge; weights are 0 off the topology."""
+        return self.aggregate(self.senders(nodes) * weights[..., None], "sum")
+
     def reduce_messages(
         self,
         senders: Float[Tensor, "*nodes hidden"],
@@ -208,6 +214,10 @@ class Topology(abc.ABC):
     @abc.abstractmethod
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> Topology:
         """The same graphs with the edges under `mask` too, both ways; the sparse layout has no others to add."""
+
+    @abc.abstractmethod
+    def among(self, nodes: Bool[Tensor, "*nodes"]) -> Topology:
+        """The same graphs with only those edges whose two ends are under `nodes`."""
 
     @abc.abstractmethod
     def without_loops(self) -> Topology:

@@ -91,6 +91,8 @@ class DenseTopology(Topology):
     ) -> Float[Tensor, "*nodes hidden"]:
         if reduce == "max" and by_hand(senders):
             return message_max(senders, receivers, edges, layers, self._edge_mask)
+        if reduce == "min" and by_hand(senders):
+            return -message_max(*_negated(senders, receivers, edges, layers), self._edge_mask)
         return super().reduce_messages(senders, receivers, edges, layers, reduce)
 
     def score_pairs(
@@ -103,6 +105,11 @@ class DenseTopology(Topology):
         if by_hand(senders):
             return pair_scores(senders, receivers, edges, out)
         return super().score_pairs(senders, receivers, edges, out)
+
+    def weighted_sum(
+        self, weights: Float[Tensor, "*edges heads"], nodes: Float[Tensor, "*nodes heads width"]
+    ) -> Float[Tensor, "*nodes heads width"]:
+        return torch.einsum("bsrh,bshw->brhw", weights, nodes)
 
     def dot(
         self, senders: Float[Tensor, "*nodes hidden"], receivers: Float[Tensor, "*nodes hidden"]
@@ -169,6 +176,10 @@ class DenseTopology(Topology):
             return self
         return self._like(self._adjacency | mask | mask.transpose(1, 2))
 
+    def among(self, nodes: Bool[Tensor, "*nodes"]) -> DenseTopology:
+        both = nodes[:, :, None] & nodes[:, None, :]
+        return self._like(both if self._adjacency is None else both & self._adjacency)
+
     def without_loops(self) -> DenseTopology:
         apart = ~torch.eye(self.max_nodes, dtype=torch.bool, device=self.device)
         if self.max_nodes == 1:
@@ -196,6 +207,15 @@ def _edges_between(nodes: Tensor | None, adjacency: Tensor | None) -> Tensor | N
         return adjacency
     both = nodes[:, :, None] & nodes[:, None, :]
     return both if adjacency is None else both & adjacency
+
+
+def _negated(
+    senders: Tensor, receivers: Tensor, edges: tuple[Tensor, Tensor] | None, layers: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None, Sequence[Tensor]]:
+    """What makes the same messages with the opposite sign."""
+    if layers:
+        return senders, receivers, edges, [*layers[:-2], -layers[-2], -layers[-1]]
+    return -senders, -receivers, None if edges is None else (edges[0], -edges[1]), layers
 
 
 def _masked_log_softmax(logits: Tensor, mask: Tensor | None, dims: tuple[int, ...]) -> Tensor:

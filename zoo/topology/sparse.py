@@ -287,6 +287,9 @@ class SparseTopology(Topology):
     def with_mask(self, mask: Bool[Tensor, "*edges"]) -> SparseTopology:
         return self if self._edge_mask is None else self._masked(self._edge_mask | mask | self.reverse(mask))
 
+    def among(self, nodes: Bool[Tensor, "*nodes"]) -> SparseTopology:
+        return self._masked(self.senders(nodes) & self.receivers(nodes) & self.neighbours())
+
     def without_loops(self) -> SparseTopology:
         alone = (self.sizes == 1).to(self.edge_index.device, non_blocking=True)
         apart = (self.edge_index[0] != self.edge_index[1]) | self.to_edges(alone)

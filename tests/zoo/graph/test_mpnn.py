@@ -50,8 +50,13 @@ def reference(processor, adjacency: Tensor, x: Tensor, edges: Tensor | None, gra
                 message = affine(layer, message.clamp_min(0))
             incoming.append(message)
         stack = torch.stack(incoming)
-        reduced = {"max": stack.amax(0), "sum": stack.sum(0), "mean": stack.sum(0) / len(stack)}[part.reduce]
-        new = (affine(update.from_node, z_i) + affine(update.from_messages, reduced)).clamp_min(0)
+        reduced = {"max": stack.amax(0), "min": stack.amin(0), "sum": stack.sum(0), "mean": stack.sum(0) / len(stack)}[
+            part.reduce
+        ]
+        form = update.form
+        new = reduced if form == "none" else affine(update.from_node, z_i) + affine(update.from_messages, reduced)
+        if form == "relu":
+            new = new.clamp_min(0)
         if processor.config.use_ln:
             new = layer_norm(new, update.norm.weight, update.norm.bias)
         if processor.config.gated:
@@ -65,9 +70,17 @@ def reference(processor, adjacency: Tensor, x: Tensor, edges: Tensor | None, gra
 
 @pytest.mark.parametrize("rest", [True, False], ids=["edges and graph", "nodes only"])
 @pytest.mark.parametrize("adjacency", ["full", "given"])
-@pytest.mark.parametrize("aggregation", ["max", "sum", "mean"])
+@pytest.mark.parametrize("aggregation", ["max", "min", "sum", "mean"])
 @pytest.mark.parametrize(
-    "options", [{}, {"gated": True}, {"use_ln": False, "message_layers": 0}, {"message_layers": 3}], ids=str
+    "options",
+    [
+        {},
+        {"gated": True},
+        {"use_ln": False, "message_layers": 0, "update": "linear"},
+        {"message_layers": 3},
+        {"use_ln": False, "message_layers": 1, "update": "none"},
+    ],
+    ids=str,
 )
 def test_step_follows_the_equations(options, aggregation: str, adjacency: str, rest: bool) -> None:
     processor = zoo.create("mpnn", hidden_size=WIDTH, adjacency=adjacency, aggregation=aggregation, **options)
@@ -115,6 +128,17 @@ def test_gate_starts_nearly_closed() -> None:
     assert moved.abs().mean() < 0.3 * hidden.abs().mean()
 
 
+def test_gate_takes_what_autocast_narrows() -> None:
+    torch.set_default_dtype(torch.float32)
+    processor, graphs = zoo.create("gmpnn", hidden_size=8), random_graphs([4, 3])
+    inputs = random_inputs(graphs.dense, 8)
+    hidden = processor.zeros(inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for _ in range(3):
+            hidden = processor(inputs, hidden, graphs.dense, ()).hidden
+    assert hidden.nodes.dtype is torch.float32 and hidden.nodes.isfinite().all()
+
+
 def test_complete_graph_is_dense_only() -> None:
     assert zoo.create("mpnn").layouts == {"dense"}
     assert zoo.create("mpnn", adjacency="given").layouts == {"dense", "sparse"}
@@ -126,12 +150,53 @@ def test_size_is_that_of_the_benchmark() -> None:
     assert count == 3 * 257 * 128 + 5 * 129 * 128 == 181_248
 
 
+def test_a_step_of_bellman_ford_is_linear_but_for_the_minimum() -> None:
+    """With weights set by hand: distances and edges of any size, never seen by a nonlinearity."""
+    processor = zoo.create("linear_mpnn", hidden_size=1)
+    weights = {name: torch.zeros_like(value) for name, value in processor.state_dict().items()}
+    weights["messages.from_sender.weight"] = torch.tensor([[0.0, 1.0]])  # of [x, h]: the distance so far
+    weights["messages.from_edge.weight"] = weights["update.from_messages.weight"] = torch.ones(1, 1)
+    processor.load_state_dict(weights)
+    graphs = random_graphs([7, 4], density=0.5)
+    exists = graphs.dense.neighbours()
+    apart = ~torch.eye(7, dtype=torch.bool)
+    lengths = torch.where(exists & apart, 1e3 * torch.rand(2, 7, 7), 0.0)
+    far = 1e6
+    distances = torch.full((2, 7, 1), far).index_fill(1, torch.tensor([0]), 0.0)
+    expected = distances.squeeze(-1)
+    inputs = Inputs(Latents(torch.zeros(2, 7, 1), lengths[..., None]))
+    for _ in range(6):
+        distances = processor(inputs, Latents(distances), graphs.dense, ()).hidden.nodes
+        through = torch.where(exists, expected[:, :, None] + lengths, torch.inf).amin(1)
+        expected = torch.where(graphs.dense.node_mask(), through, 0.0)
+        torch.testing.assert_close(distances.squeeze(-1), expected)
+    assert expected[0].amax() < far
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_minimum_is_the_maximum_of_what_is_negated(layers: int) -> None:
+    """The fast path of the minimum against ordinary operators, values and gradients."""
+    topology = random_graphs([5, 3]).dense
+    senders, receivers, values = torch.randn(2, 5, 4), torch.randn(2, 5, 4), torch.randn(2, 5, 5, 3)
+    stack = [t for _ in range(layers) for t in (torch.randn(4, 4), torch.randn(4))]
+    given = [senders, receivers, values, torch.randn(4, 3), *stack]
+    for each in given:
+        each.requires_grad_()
+    results = []
+    for reduce in (topology.reduce_messages, super(type(topology), topology).reduce_messages):
+        found = reduce(senders, receivers, (values, given[3]), stack, "min")
+        results.append([found, *torch.autograd.grad((found * torch.arange(4.0)).sum(), given)])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("adjacency", "ful", "did you mean full"),
-        ("aggregation", "median", "choices: max, mean, sum"),
+        ("aggregation", "median", "choices: max, mean, min, sum"),
         ("message_layers", -1, "at least 0"),
+        ("update", "rel", "did you mean relu"),
     ],
 )
 def test_wrong_options_are_refused(option: str, value, message: str) -> None:

@@ -8,7 +8,21 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from zoo.memory import Cell, DNCCell, DNCConfig, LSTMCell, LSTMConfig, NTMCell, NTMConfig
+from zoo.memory import (
+    Cell,
+    DNCCell,
+    DNCConfig,
+    GRUCell,
+    GRUConfig,
+    LSTMCell,
+    LSTMConfig,
+    NTMCell,
+    NTMConfig,
+    RNNCell,
+    RNNConfig,
+    SAMCell,
+    SAMConfig,
+)
 
 NTM_SETTINGS: dict[str, dict[str, Any]] = {
     "ntm": {},
@@ -23,8 +37,34 @@ DNC_SETTINGS: dict[str, dict[str, Any]] = {
     "dnc-google": {"read_heads": 2, "strengths": "softplus", "detach_usage": True, "clip": None, "output": "concat"},
     "dnc-deep": {"read_heads": 3, "controller_layers": 2, "clip": 0.7, "learn_controller": True},
 }
+DNC_OPTIONS: dict[str, dict[str, Any]] = {
+    "dnc-heads": {"read_heads": 2, "write_heads": 3},
+    "dnc-sparse": {"read_heads": 2, "links": "sparse", "link_entries": 6},
+    "dnc-sparse-heads": {"read_heads": 3, "write_heads": 2, "links": "sparse", "link_entries": 7},
+    "dnc-unlinked": {"read_heads": 2, "links": "none", "deallocate": True},
+    "dnc-softmax": {"read_heads": 2, "write_heads": 2, "allocation": "softmax"},
+    "dnc-csordas": {
+        **{"read_heads": 2, "mask_keys": True, "deallocate": True, "sharpen_links": True, "detach_usage": True},
+    },
+    "dnc-all": {
+        **{"read_heads": 2, "write_heads": 2, "mask_keys": True, "mask_floor": 0.3, "deallocate": True},
+        **{"sharpen_links": True, "links": "sparse", "link_entries": 7, "allocation": "softmax", "clip": 2.0},
+    },
+}
+DNC_SETTINGS |= DNC_OPTIONS
 LSTM_SETTINGS: dict[str, dict[str, Any]] = {"lstm": {}, "lstm-deep": {"layers": 3, "learn_initial": False}}
-SETTINGS = [*NTM_SETTINGS, *DNC_SETTINGS, *LSTM_SETTINGS]
+GRU_SETTINGS: dict[str, dict[str, Any]] = {"gru": {}, "gru-deep": {"layers": 3, "learn_initial": False}}
+RNN_SETTINGS: dict[str, dict[str, Any]] = {"rnn": {"layers": 2}, "rnn-relu": {"activation": "relu"}}
+SAM_SETTINGS: dict[str, dict[str, Any]] = {
+    "sam": {"read_heads": 2, "entries": 3},
+    "sam-feedforward": {
+        **{"read_heads": 1, "entries": 2, "controller": "feedforward", "controller_layers": 2},
+        **{"memory_init": "learned", "clip": None, "output": "concat"},
+    },
+    "sam-all": {"read_heads": 4, "entries": 7, "clip": 0.7, "controller_layers": 2, "threshold": 0.2},
+    "sam-dense": {"read_heads": 2, "entries": None, "usage": "discounted", "discount": 0.8},
+}
+SETTINGS = [*NTM_SETTINGS, *DNC_SETTINGS, *LSTM_SETTINGS, *GRU_SETTINGS, *RNN_SETTINGS, *SAM_SETTINGS]
 
 
 def make(name: str, **options: Any) -> Cell:
@@ -36,6 +76,12 @@ def make(name: str, **options: Any) -> Cell:
         cell = NTMCell(NTMConfig(**sizes | memory | NTM_SETTINGS[name] | options))
     elif name in DNC_SETTINGS:
         cell = DNCCell(DNCConfig(**sizes | memory | DNC_SETTINGS[name] | options))
+    elif name in SAM_SETTINGS:
+        cell = SAMCell(SAMConfig(**sizes | memory | SAM_SETTINGS[name] | options))
+    elif name in GRU_SETTINGS:
+        cell = GRUCell(GRUConfig(**sizes | GRU_SETTINGS[name] | options))
+    elif name in RNN_SETTINGS:
+        cell = RNNCell(RNNConfig(**sizes | RNN_SETTINGS[name] | options))
     else:
         cell = LSTMCell(LSTMConfig(**sizes | LSTM_SETTINGS[name] | options))
     cell = cell.double()

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from tests.zoo.memory.cells import DNC_SETTINGS, LSTM_SETTINGS, NTM_SETTINGS, make, tokens, used_state
-from tests.zoo.memory.transcriptions import Linear, Model, Sizes, dnc_step, lstm_step, ntm_step
+from tests.zoo.memory.dnc_transcription import Options, dnc_step
+from tests.zoo.memory.transcriptions import Linear, Model, Sizes, lstm_step, ntm_step
 from zoo.memory import dnc, ntm
 from zoo.memory.external import ControllerState
+from zoo.memory.links import SparseLink
 
 
 def linear(module: nn.Module) -> Linear:
@@ -25,9 +27,9 @@ def model_of(cell: Any, *, exact: bool) -> Model:
     """The cell's parameters and settings for the transcription; `exact` leaves the epsilons out."""
     config = cell.config
     is_ntm = isinstance(cell, ntm.NTMCell)
-    sizes = Sizes(config.read_heads, config.word)
+    sizes = Sizes(config.read_heads, config.word, config.write_heads)
     if is_ntm:
-        sizes = sizes._replace(writes=config.write_heads, offsets=2 * config.shifts + 1)
+        sizes = sizes._replace(offsets=2 * config.shifts + 1)
     epsilons = (ntm.NORM_EPSILON, ntm.SHARPEN_EPSILON) if is_ntm else (dnc.NORM_EPSILON, dnc.USAGE_EPSILON)
     return Model(
         layers=[linear(layer) for layer in cell.controller.layers],
@@ -43,10 +45,28 @@ def model_of(cell: Any, *, exact: bool) -> Model:
     )
 
 
+def options_of(cell: Any) -> Options:
+    """What departs from the published DNC."""
+    config = cell.config
+    return Options(
+        links=config.links,
+        entries=config.link_entries,
+        softmax_allocation=config.allocation == "softmax",
+        mask_floor=config.mask_floor if config.mask_keys else None,
+        deallocate=config.deallocate,
+        sharpen_epsilon=dnc.SHARPEN_EPSILON if config.sharpen_links else None,
+    )
+
+
 def sample_of(state: Any, index: int) -> dict[str, np.ndarray]:
     """One sample's state by field name, the controller's beside the others."""
     fields = state._asdict()
     controller = fields.pop("controller", ControllerState(*state[:2]))
+    link = fields.pop("link", ())
+    if isinstance(link, SparseLink):
+        fields["link"] = link.dense()
+    elif isinstance(link, torch.Tensor):
+        fields["link"] = link
     return {name: value[index].numpy() for name, value in {**fields, **controller._asdict()}.items()}
 
 
@@ -80,8 +100,8 @@ def test_ntm_follows_the_papers_equations(name: str, scan: str) -> None:
 @pytest.mark.parametrize("name", DNC_SETTINGS)
 def test_dnc_follows_the_papers_equations(name: str, scan: str) -> None:
     cell = make(name)
-    model = model_of(cell, exact=False)
-    assert_same_run(cell, lambda x, state: dnc_step(model, x, state), getattr(cell, scan), 1e-10)
+    model, options = model_of(cell, exact=False), options_of(cell)
+    assert_same_run(cell, lambda x, state: dnc_step(model, x, state, options), getattr(cell, scan), 1e-10)
 
 
 @pytest.mark.parametrize("name", ["ntm", "ntm-heads", "dnc", "dnc-google"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from tests.zoo.memory.cells import SETTINGS, make, tokens, used_state
+from tests.zoo.memory.cells import DNC_OPTIONS, SETTINGS, make, tokens, used_state
 from zoo.memory import Cell
 
 MASKS = {
@@ -23,11 +24,12 @@ def run(cell: Cell, method: str, xs: Tensor, state: Any, mask: Tensor | None) ->
     """Outputs with final state, and gradients of a random mixture of them by tokens, state and parameters."""
     xs = xs.clone().requires_grad_()
     leaves, structure = tree_flatten(state)
-    leaves = [leaf.clone().requires_grad_() for leaf in leaves]
+    leaves = [leaf.clone().requires_grad_(leaf.is_floating_point()) for leaf in leaves]
     ys, after = getattr(cell, method)(xs, tree_unflatten(leaves, structure), mask)
-    results = [ys, *tree_flatten(after)[0]]
+    results = [r for r in (ys, *tree_flatten(after)[0]) if r.is_floating_point()]
     generator = torch.Generator().manual_seed(0)
     mixture = sum((r * torch.randn(r.shape, generator=generator, dtype=r.dtype)).sum() for r in results)
+    leaves = [leaf for leaf in leaves if leaf.is_floating_point()]
     inputs = [xs, *leaves, *(p for n, p in cell.named_parameters() if "first" not in n and "initial" not in n)]
     gradients = torch.autograd.grad(mixture, inputs, allow_unused=True, materialize_grads=True)
     return [r.detach() for r in results], list(gradients)
@@ -127,13 +129,24 @@ def test_gradient_reaches_every_parameter_from_the_initial_state(name: str) -> N
 
 @pytest.mark.compile
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-@pytest.mark.parametrize("name", ["ntm", "dnc", "lstm"])
+@pytest.mark.parametrize("name", ["ntm", "dnc", "dnc-all", "lstm"])
 def test_scan_compiles_in_one_graph(name: str, backend: str) -> None:
     cell = make(name)
     xs, state = tokens(length=3), used_state(cell)
     mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.bool)
     compiled = torch.compile(cell.scan, fullgraph=True, backend=backend)
     torch.testing.assert_close(compiled(xs, state, mask), cell.scan(xs, state, mask), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["dnc", *DNC_OPTIONS])
+def test_kernels_are_for_the_published_dnc_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr("zoo.memory.dnc_scan.DNCScan.apply", lambda *_: called.append(name) or 1 / 0)
+    cell = make(name)
+    xs, state = tokens(), used_state(cell)
+    with contextlib.suppress(ZeroDivisionError):
+        torch.testing.assert_close(cell.scan(xs, state), cell.loop(xs, state))
+    assert bool(called) == (name == "dnc")
 
 
 def test_dnc_scans_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:

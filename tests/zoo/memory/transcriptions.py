@@ -1,4 +1,4 @@
-"""NTM, DNC and LSTM once more, slowly: the papers' equations one sample, head and slot at a time.
+"""NTM and LSTM once more, slowly: the papers' equations one sample, head and slot at a time.
 
 Nothing is shared with `zoo.memory` but the parameters' values. Epsilons are the callers' choice: with those of the
 library the two agree to rounding, with zeros this is the paper to the letter.
@@ -139,74 +139,6 @@ def ntm_step(model: Model, x: Array, state: dict[str, Array]) -> tuple[Array, di
         "memory": after,
         "read_weightings": reading,
         "write_weightings": writing,
-        "reads": new_reads,
-        "hidden": hidden,
-        "cell": cell,
-    }
-
-
-def dnc_step(model: Model, x: Array, state: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
-    """One token through a Differentiable Neural Computer (Graves et al. 2016, Methods)."""
-    reads, word = model.sizes.reads, model.sizes.word
-    slots = len(state["memory"])
-    out, hidden, cell = controller(
-        model.layers,
-        np.concatenate([x, *state["reads"]]),
-        state["hidden"],
-        state["cell"],
-        recurrent=model.recurrent,
-        skip=True,
-    )
-    told = iter(np.clip(model.interface(out), -model.clip, model.clip))
-    take = lambda *shape: np.array([next(told) for _ in range(math.prod(shape))]).reshape(shape)  # noqa: E731
-    read_keys, write_key, write_vector = take(reads, word), take(word), take(word)
-    strengths = model.least_strength + softplus(take(reads + 1))
-    free, allocation_gate, write_gate, erase = (
-        sigmoid(take(reads)),
-        *sigmoid(take(2)),
-        sigmoid(take(word)),
-    )
-    modes = [softmax(row) for row in take(reads, 3)]
-
-    usage = np.zeros(slots)
-    for i in range(slots):
-        retention = math.prod(1 - free[r] * state["read_weightings"][r, i] for r in range(reads))
-        u, w = state["usage"][i], state["write_weighting"][i]
-        usage[i] = (u + w - u * w) * retention
-    lifted = model.small_epsilon + (1 - model.small_epsilon) * usage
-    order = sorted(range(slots), key=lambda i: (lifted[i], i))  # the free list
-    allocation = np.zeros(slots)
-    for place, i in enumerate(order):
-        allocation[i] = (1 - lifted[i]) * math.prod(lifted[j] for j in order[:place])
-    lookup = content(state["memory"], write_key, strengths[reads], model.norm_epsilon)
-    writing = np.array(
-        [write_gate * (allocation_gate * allocation[i] + (1 - allocation_gate) * lookup[i]) for i in range(slots)]
-    )
-    memory = np.array([state["memory"][i] * (1 - writing[i] * erase) + writing[i] * write_vector for i in range(slots)])
-    link = np.zeros((slots, slots))
-    for i in range(slots):
-        for j in range(slots):
-            if i != j:
-                kept = (1 - writing[i] - writing[j]) * state["link"][i, j]
-                link[i, j] = kept + writing[i] * state["precedence"][j]
-    precedence = (1 - sum(writing)) * state["precedence"] + writing
-    weightings = np.zeros((reads, slots))
-    for r in range(reads):
-        by_content = content(memory, read_keys[r], strengths[r], model.norm_epsilon)
-        for i in range(slots):
-            forward = sum(link[i, j] * state["read_weightings"][r, j] for j in range(slots))
-            backward = sum(link[j, i] * state["read_weightings"][r, j] for j in range(slots))
-            weightings[r, i] = modes[r][0] * backward + modes[r][1] * by_content[i] + modes[r][2] * forward
-    new_reads = np.array([sum(w[i] * memory[i] for i in range(slots)) for w in weightings])
-    features = np.concatenate([out, *new_reads])
-    y = features if model.output is None else model.output(features)
-    return y, {
-        "memory": memory,
-        "usage": usage,
-        "precedence": precedence,
-        "link": link,
-        "write_weighting": writing,
-        "read_weightings": weightings,
         "reads": new_reads,
         "hidden": hidden,
         "cell": cell,

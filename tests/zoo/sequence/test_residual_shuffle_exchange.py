@@ -11,7 +11,8 @@ from torch import Tensor
 import zoo
 from tests.zoo.graphs import random_graphs, random_inputs
 from zoo.processor import Inputs, Latents
-from zoo.sequence.residual_shuffle_exchange import NORM_EPSILON, SwitchUnit, rotate_left, rotate_right
+from zoo.sequence.benes import rotate_left, rotate_right
+from zoo.sequence.residual_shuffle_exchange import NORM_EPSILON, SwitchUnit
 from zoo.tokens import tokens
 from zoo.topology import DenseTopology
 

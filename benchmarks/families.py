@@ -1,0 +1,219 @@
+"""How the cost of a step of each architecture is meant to grow, and on what it is measured.
+
+A family says what is enlarged, and how time and memory of a step with its derivative should grow with it. Widths are
+small, so that what grows fastest is most of the cost at sizes that a CPU takes in a second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import zoo
+from zoo.edges import FoldedEdges
+from zoo.processor import Inputs, Latents
+from zoo.topology import DenseTopology, SparseTopology, Topology
+
+CHANNELS = 2
+DEGREE = 8
+"""Edges of a node in the sparse layout, in the mean and beside its loop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What grows, and how fast.
+
+    Attributes:
+        name: in words.
+        layout: `"sequence"` (dense, without edges), `"dense"` or `"sparse"`; in the last, edges are counted.
+        sizes: nodes, doubled at least three times.
+        time: how the time grows with what is counted, up to a factor.
+        memory: likewise the peak of memory.
+        width: hidden width.
+        batch: graphs in a batch.
+    """
+
+    name: str
+    layout: str
+    sizes: tuple[int, ...]
+    time: Callable[[float], float]
+    memory: Callable[[float], float]
+    width: int = 16
+    batch: int = 1
+
+
+def linear(n: float) -> float:
+    """n."""
+    return n
+
+
+def linearithmic(n: float) -> float:
+    """n log n."""
+    return n * math.log2(n)
+
+
+def square(n: float) -> float:
+    """n²."""
+    return n**2
+
+
+def square_linearithmic(n: float) -> float:
+    """n² log n."""
+    return n**2 * math.log2(n)
+
+
+def cube(n: float) -> float:
+    """n³."""
+    return n**3
+
+
+SWEEP = Family(name="sweep", layout="sequence", sizes=(32, 64, 128, 256), time=linear, memory=linear, batch=4)
+SET = Family(name="set", layout="sequence", sizes=(4096, 8192, 16384, 32768), time=linear, memory=linear)
+SHUFFLE = Family(
+    name="shuffle-exchange",
+    layout="sequence",
+    sizes=(2048, 4096, 8192, 16384),
+    time=linearithmic,
+    memory=linearithmic,
+)
+MATRIX_SHUFFLE = Family(
+    name="shuffle-exchange of pairs",
+    layout="dense",
+    sizes=(32, 64, 128, 256),
+    time=square_linearithmic,
+    memory=square_linearithmic,
+)
+ITERATED = Family(
+    name="as many passes as tokens", layout="sequence", sizes=(32, 64, 128, 256), time=square, memory=square
+)
+ATTENTION = Family(
+    name="attention to all tokens",
+    layout="sequence",
+    sizes=(512, 1024, 2048, 4096),
+    time=square,
+    memory=linear,
+    width=64,
+)
+DENSE = Family(name="dense messages", layout="dense", sizes=(128, 256, 512, 1024), time=square, memory=square, width=32)
+# Kept is little more than a chunk takes up to some hundred nodes.
+DENSE_LEAN = replace(DENSE, sizes=(256, 512, 1024, 2048))
+TRIPLETS = Family(name="triplets", layout="dense", sizes=(64, 128, 256, 512), time=cube, memory=square, width=32)
+SPARSE = Family(name="sparse messages", layout="sparse", sizes=(1024, 2048, 4096, 8192), time=linear, memory=linear)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An architecture or preset in one family."""
+
+    name: str
+    family: Family
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name and options."""
+        return " ".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
+
+
+GIVEN = {"adjacency": "given"}
+SWEPT: dict[str, dict[str, Any]] = {
+    name: {} for name in ("adnc", "adnc.unidirectional", "baby_ntm", "dnc", "dnc.csordas2019", "gru", "lstm", "ntm")
+}
+SWEPT |= {name: {} for name in ("rnn", "sam", "sdnc", "stack_rnn", "suzgun_stack_rnn")}
+SWEPT |= {name: {"word": 16, "controller_size": 32} for name in ("neural_deque", "neural_queue", "neural_stack")}
+MESSAGES: dict[str, tuple[Family, ...]] = {
+    name: (DENSE, SPARSE) for name in ("gat", "gatv2", "gin", "iter_gnn", "linear_mpnn", "mpnn.xu2021")
+}
+MESSAGES |= {name: (DENSE, SPARSE) for name in ("neural_executor", "neural_executor.attention")}
+MESSAGES |= {name: (DENSE,) for name in ("gat_full", "gatv2_full", "mpnn", "gmpnn", "memnet", "memnet_full")}
+CASES = (
+    *(Case(name=name, family=SWEEP, options=options) for name, options in SWEPT.items()),
+    Case(name="deep_sets", family=SET),
+    *(Case(name=name, family=SHUFFLE) for name in ("shuffle_exchange", "residual_shuffle_exchange")),
+    Case(name="matrix_shuffle_exchange", family=MATRIX_SHUFFLE),
+    *(Case(name=name, family=ITERATED) for name in ("neural_gpu", "diagonal_neural_gpu")),
+    Case(name="transformer", family=ATTENTION, options={"layers": 1, "heads": 2}),
+    Case(name="universal_transformer", family=ATTENTION, options={"max_steps": 2, "heads": 2}),
+    *(Case(name=name, family=family) for name, families in MESSAGES.items() for family in families),
+    Case(name="mpnn", family=SPARSE, options=GIVEN),
+    Case(name="gmpnn", family=SPARSE, options=GIVEN),
+    *(
+        Case(name=name, family=family, options={"pointers": True})
+        for name, dense in (("pgn", DENSE_LEAN), ("gpgn", DENSE), ("pointer_graph", DENSE_LEAN))
+        for family in (dense, SPARSE)
+    ),
+    Case(name="pointer_graph.unrestricted", family=DENSE_LEAN, options={"pointers": True}),
+    *(
+        Case(name=name, family=family, options={"masks": True})
+        for name in ("persistent_message_passing", "persistent_message_passing.overwrite")
+        for family in (DENSE, SPARSE)
+    ),
+    Case(name="triplet_gmpnn", family=TRIPLETS),
+)
+
+
+class GraphStep:
+    """A step of a processor from its initial state on random latents of one batch, and its derivative."""
+
+    def __init__(self, case: Case, size: int, *, device: str = "cpu") -> None:
+        """Make processor and inputs.
+
+        Args:
+            case: what is measured.
+            size: nodes of a graph.
+            device: where it runs.
+        """
+        family, where = case.family, torch.device(device)
+        torch.manual_seed(0)
+        self.device = where
+        self.processor = zoo.create(case.name, **({"hidden_size": family.width} | case.options)).to(where)
+        self.topology, edges = _graphs(family, size, where)
+        shape = (family.batch, size) if family.layout != "sparse" else (family.batch * size,)
+        width = self.processor.input_size
+        # Everything that an encoder would make has a gradient.
+        leaf: dict[str, Any] = {"device": where, "requires_grad": True}
+        nodes = torch.randn(*shape, width, **leaf)
+        graph = torch.randn(family.batch, width, **leaf)
+        folded = (
+            None
+            if edges is None
+            else FoldedEdges(edges, torch.randn(width, CHANNELS, **leaf), torch.randn(width, **leaf))
+        )
+        self.inputs = Inputs(Latents(nodes, folded, None if edges is None else graph))
+
+    @property
+    def counted(self) -> int:
+        """What the family counts: nodes, or the edges of a sparse graph."""
+        topology = self.topology
+        return topology.num_edges if isinstance(topology, SparseTopology) else topology.max_nodes
+
+    def __call__(self) -> None:
+        """The step and its derivative; gradients add up in place."""
+        hidden, state = self.processor.initial(self.inputs, self.topology)
+        step = self.processor(self.inputs, hidden, self.topology, state)
+        made = [part for part in step.hidden if isinstance(part, Tensor)]
+        made += [value for value in (*step.heads.values(), *step.penalties.values()) if value.is_floating_point()]
+        torch.stack([one.square().sum() for one in made]).sum().backward()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def _graphs(family: Family, size: int, device: torch.device) -> tuple[Topology, Tensor | None]:
+    """Graphs of one size and their edges' channels; none in a sequence."""
+    if family.layout == "sequence":
+        return DenseTopology(family.batch, size, device=device), None
+    if family.layout == "dense":
+        half = (torch.rand(family.batch, size, size) < 0.5).triu()
+        adjacency = half | half.transpose(1, 2) | torch.eye(size, dtype=torch.bool)
+        return (
+            DenseTopology(family.batch, size, adjacency=adjacency.to(device)),
+            torch.randn(family.batch, size, size, CHANNELS, device=device),
+        )
+    ends = torch.randint(size, (2, size * DEGREE // 2))
+    topology = SparseTopology.from_edge_index(ends.to(device), size)
+    return topology, torch.randn(topology.num_edges, CHANNELS, device=device)
