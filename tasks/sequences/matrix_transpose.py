@@ -109,4 +109,3 @@ class MatrixTranspose(Task):
             sizes=torch.from_numpy(size),
             index=torch.from_numpy(index),
         )
-
