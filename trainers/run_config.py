@@ -80,7 +80,7 @@ class Settings:
     name: str | None = option(None, "name of the run's folder; null is date, time, processor, task and seed")
     runs_dir: str = option("runs", "folder that holds the runs")
     run_dir: str | None = option(None, "this run's own folder, in place of one under runs_dir")
-    bind: dict[str, dict[str, str]] = option({}, "probe of each of the processor's heads and asks, by task")
+    bind: dict[str, dict[str, str]] = option({}, "probe of each of the processor's heads and asks (or none), by task")
     control: ControlConfig = option(ControlConfig(), "the depth-blind control")
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from tasks.spec import Location, Probe, Spec
 from zoo.processor import Port, Processor
 
+UNBOUND = "none"
+"""In place of a probe's name: the port stands for nothing, and the Reasoner's own decoder predicts what there is."""
+
 
 def check(spec: Spec, processor: Processor, *, layout: str | None) -> None:
     """Refuse a pairing that declared capabilities rule out, with an error that names both sides.
@@ -38,7 +41,7 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
     Args:
         spec: of the task.
         ports: a processor's heads or asks.
-        given: probe names by port name; may name ports of other kinds.
+        given: probe names by port name, or `UNBOUND`; may name ports of other kinds.
         among: probes to choose from.
 
     Raises:
@@ -46,6 +49,8 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
     """
     bound = {}
     for name, port in ports.items():
+        if given.get(name) == UNBOUND:
+            continue
         fits = [p for p in among if p.location is port.location and p.type is port.type]
         fits = [p for p in fits if (p.name == port.probe if port.probe else not p.streamed and p.channels == 1)]
         if name in given:

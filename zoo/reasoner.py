@@ -40,7 +40,7 @@ class Reasoner(nn.Module):
             processor: any processor of the zoo.
             config: how it is unrolled.
             bind: for each task, which probe each of the processor's heads and asks stands for; by default the only
-                hint (for asks, input) of its location and type, and none if there are several.
+                hint (for asks, input) of its location and type, and none if there are several. `"none"` binds nothing.
 
         Raises:
             ValueError: the processor cannot do a task, or a binding names what is not there.

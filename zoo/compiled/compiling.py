@@ -1,0 +1,104 @@
+"""From an algorithm's name to a Reasoner that runs it: `compile_algorithm`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from tasks.registry import near
+from tasks.spec import Spec
+from zoo.binding import UNBOUND
+from zoo.compiled.bellman_ford import bellman_ford
+from zoo.compiled.bfs import bfs
+from zoo.compiled.placing import place
+from zoo.compiled.program import Program
+from zoo.reasoner import Reasoner
+from zoo.registry import create
+
+ALGORITHMS: Mapping[str, Callable[[], Program]] = {"bfs": bfs, "bellman_ford": bellman_ford}
+"""Programs by the name of the task that they solve."""
+
+_PLAIN: Mapping[str, Any] = {"message_layers": 0, "use_ln": False, "gated": False}
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "mpnn": {"adjacency": "given", **_PLAIN},
+    "pgn": {"masking": False, **_PLAIN},
+}
+"""Options under which each processor is what a `Program` is written for."""
+
+
+class Plan(NamedTuple):
+    """What a compiled model is made of, beside its weights.
+
+    Attributes:
+        program: the algorithm.
+        processor: name of the processor.
+        options: of the processor.
+        bind: of its heads, see `Reasoner`.
+    """
+
+    program: Program
+    processor: str
+    options: Mapping[str, Any]
+    bind: Mapping[str, str]
+
+
+def list_algorithms() -> list[str]:
+    """Names of the algorithms that can be compiled, sorted."""
+    return sorted(ALGORITHMS)
+
+
+def plan(algorithm: str | Program, processor: str = "mpnn") -> Plan:
+    """The options under which a processor runs an algorithm.
+
+    Args:
+        algorithm: its name, or a program of your own.
+        processor: registry name.
+
+    Raises:
+        ValueError: there is no such algorithm, or none for that processor.
+    """
+    if isinstance(algorithm, str):
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"unknown algorithm {algorithm!r}; {near(algorithm, ALGORITHMS)}")
+        program = ALGORITHMS[algorithm]()
+    else:
+        program = algorithm
+    if processor not in program.processors:
+        raise ValueError(f"no program for processor {processor!r}; {near(processor, program.processors)}")
+    count = {kind: len(names) for kind, names in program.channels.items()}
+    units = [len(readout.units) for readout in program.readouts.values() if hasattr(readout, "units")]
+    sizes = {
+        "hidden_size": max(count.get("hidden", 0), count.get("message", 0), *units, 1),
+        "input_size": max(count.get("node", 0), count.get("edge", 0), count.get("graph", 0), 1),
+    }
+    bind = {"pointers": UNBOUND} if processor == "pgn" else {}
+    return Plan(program, processor, sizes | _OPTIONS[processor] | dict(program.options.get(processor, {})), bind)
+
+
+def compile_algorithm(algorithm: str | Program, spec: Spec, processor: str = "mpnn") -> Reasoner:
+    """A Reasoner whose weights are an algorithm's.
+
+    Args:
+        algorithm: its name, or a program of your own.
+        spec: of the task that it solves.
+        processor: registry name of the processor to write it into.
+
+    Returns:
+        The model in evaluation mode, in the precision that the program asks for; in float64 torch's default dtype must
+        be float64 when it runs, too.
+
+    Raises:
+        ValueError: there is no such algorithm, or none for that processor.
+    """
+    made = plan(algorithm, processor)
+    model = Reasoner(
+        spec,
+        create(made.processor, **made.options),
+        config=made.program.reasoner,
+        bind={spec.task: dict(made.bind)} if made.bind else None,
+    )
+    model = model.to(getattr(torch, made.program.precision))
+    place(made.program, model)
+    return model.eval()
