@@ -12,18 +12,28 @@ from tasks.spec import Spec
 from zoo.binding import UNBOUND
 from zoo.compiled.bellman_ford import bellman_ford
 from zoo.compiled.bfs import bfs
+from zoo.compiled.floyd_warshall import floyd_warshall
+from zoo.compiled.keys import binary_search, minimum, sorting
 from zoo.compiled.placing import place
-from zoo.compiled.program import Program
+from zoo.compiled.program import Program, Scores
 from zoo.reasoner import Reasoner
 from zoo.registry import create
 
-ALGORITHMS: Mapping[str, Callable[[], Program]] = {"bfs": bfs, "bellman_ford": bellman_ford}
+ALGORITHMS: Mapping[str, Callable[[], Program]] = {
+    "bfs": bfs,
+    "bellman_ford": bellman_ford,
+    "floyd_warshall": floyd_warshall,
+    "minimum": minimum,
+    "binary_search": binary_search,
+    **dict.fromkeys(("insertion_sort", "bubble_sort", "heapsort", "quicksort"), sorting),
+}
 """Programs by the name of the task that they solve."""
 
-_PLAIN: Mapping[str, Any] = {"message_layers": 0, "use_ln": False, "gated": False}
+_PLAIN: Mapping[str, Any] = {"use_ln": False, "gated": False}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "mpnn": {"adjacency": "given", **_PLAIN},
     "pgn": {"masking": False, **_PLAIN},
+    "triplet_gmpnn": {"adjacency": "given", **_PLAIN},
 }
 """Options under which each processor is what a `Program` is written for."""
 
@@ -49,12 +59,12 @@ def list_algorithms() -> list[str]:
     return sorted(ALGORITHMS)
 
 
-def plan(algorithm: str | Program, processor: str = "mpnn") -> Plan:
+def plan(algorithm: str | Program, processor: str | None = None) -> Plan:
     """The options under which a processor runs an algorithm.
 
     Args:
         algorithm: its name, or a program of your own.
-        processor: registry name.
+        processor: registry name; by default the first that the program is for.
 
     Raises:
         ValueError: there is no such algorithm, or none for that processor.
@@ -65,25 +75,28 @@ def plan(algorithm: str | Program, processor: str = "mpnn") -> Plan:
         program = ALGORITHMS[algorithm]()
     else:
         program = algorithm
+    processor = program.processors[0] if processor is None else processor
     if processor not in program.processors:
         raise ValueError(f"no program for processor {processor!r}; {near(processor, program.processors)}")
     count = {kind: len(names) for kind, names in program.channels.items()}
-    units = [len(readout.units) for readout in program.readouts.values() if hasattr(readout, "units")]
+    terms = [len(readout.units) for readout in program.readouts.values() if isinstance(readout, Scores)]
+    inside = [count.get(kind, 0) for kind in ("hidden", "message", "new_edge")]
     sizes = {
-        "hidden_size": max(count.get("hidden", 0), count.get("message", 0), *units, 1),
+        "hidden_size": max(*inside, *terms, len(program.units), 1),
         "input_size": max(count.get("node", 0), count.get("edge", 0), count.get("graph", 0), 1),
+        "message_layers": int(bool(program.units)),
     }
     bind = {"pointers": UNBOUND} if processor == "pgn" else {}
     return Plan(program, processor, sizes | _OPTIONS[processor] | dict(program.options.get(processor, {})), bind)
 
 
-def compile_algorithm(algorithm: str | Program, spec: Spec, processor: str = "mpnn") -> Reasoner:
+def compile_algorithm(algorithm: str | Program, spec: Spec, processor: str | None = None) -> Reasoner:
     """A Reasoner whose weights are an algorithm's.
 
     Args:
         algorithm: its name, or a program of your own.
         spec: of the task that it solves.
-        processor: registry name of the processor to write it into.
+        processor: registry name of the processor to write it into; by default the first that the program is for.
 
     Returns:
         The model in evaluation mode, in the precision that the program asks for; in float64 torch's default dtype must

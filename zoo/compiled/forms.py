@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Kind = Literal["node", "edge", "graph", "hidden", "new", "message", "new_edge"]
+Kind = Literal["node", "edge", "graph", "hidden", "new", "message", "new_edge", "cube"]
 """What carries a channel: encoded probes of nodes, edges and graphs; the hidden before and after the step; the reduced
-messages; what triplets send to edges."""
+messages; what triplets send to edges; pointers of edges."""
 
-Role = Literal["own", "sender", "receiver"]
-"""Whose channel it is: of the node or edge itself, or of the node at an end of an edge."""
+Role = Literal["own", "sender", "receiver", "from_sender", "to_receiver"]
+"""Whose channel it is: of the node or edge itself; of the node at an end of an edge; or of the edge that joins an end
+to the node that the edge may point to."""
 
 
 class Channel(NamedTuple):
@@ -87,6 +88,16 @@ def at_sender(form: Form) -> Form:
 def at_receiver(form: Form) -> Form:
     """A form of a node's channels, taken at the receiver of an edge."""
     return _moved(form, "receiver")
+
+
+def from_sender(form: Form) -> Form:
+    """A form of an edge's channels, taken at the edge from the sender to the node that may be pointed to."""
+    return _moved(form, "from_sender")
+
+
+def to_receiver(form: Form) -> Form:
+    """A form of an edge's channels, taken at the edge from the node that may be pointed to to the receiver."""
+    return _moved(form, "to_receiver")
 
 
 def after(form: Form) -> Form:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from tasks.spec import Probe, Type
+from tasks.spec import Location, Probe, Type
 from zoo.codec import Codec
 from zoo.compiled.forms import Channel, Form, Kind, Role
 from zoo.compiled.program import Program, Scores, Unit
-from zoo.decoders import EdgeDecoder, NodeDecoder, PermutationDecoder, PointerDecoder
-from zoo.encoders import Encoder
+from zoo.decoders import EdgeDecoder, NodeDecoder, PermutationDecoder, PointerDecoder, TripletPointerDecoder
+from zoo.encoders import Encoder, encoded_at
 from zoo.graph.messages import Messages, Update
+from zoo.graph.triplet_gmpnn import TripletMessages
 from zoo.reasoner import Reasoner
 
 
@@ -74,25 +75,75 @@ def place(program: Program, model: Reasoner) -> None:
 def _place_encoder(program: Program, layout: Layout, codec: Codec) -> None:
     """Hand every channel on as it is."""
     assert isinstance(codec.encoder, Encoder)
+    encoder = codec.encoder
     for channel, (probe, raw) in program.sources.items():
-        codec.encoder.linears[probe].weight[layout.of(channel), raw] = 1.0
+        encoder.linears[probe].weight[layout.of(channel), raw] = 1.0
+    if not program.edge_units:
+        return
+    assert encoder.triplets is not None
+    starts = _raw_starts(encoder)
+    width = encoder.triplets.edges.out_features // 9  # of three maxima, three terms each; the first is used here
+    for u, (name, form) in enumerate(program.edge_units.items()):
+        row = 6 * width + u  # the term of the edge itself
+        for channel, weight in form.weights.items():
+            probe, raw = program.sources[channel]
+            encoder.triplets.edges.weight[row, starts[probe] + raw] = weight
+        encoder.triplets.edges.bias[row] = form.constant
+        encoder.from_triplets.weight[layout.index["edge", name], u] = 1.0
+
+
+def _raw_starts(encoder: Encoder) -> dict[str, int]:
+    """Where each probe's channels begin among the raw channels of edges that triplet features read."""
+    starts, width = {}, 0
+    for probe in encoder.probes:
+        if probe.name in encoder.linears and encoded_at(probe) is Location.EDGE:
+            starts[probe.name] = width
+            width += encoder.linears[probe.name].in_features
+    return starts
 
 
 def _place_step(program: Program, layout: Layout, model: Reasoner) -> None:
     """The messages and the updates."""
     messages, update = model.processor.messages, model.processor.update
     assert isinstance(messages, Messages) and isinstance(update, Update)
-    assert not messages.layers and update.gate is None
-    for name, form in program.messages.items():
+    assert update.gate is None
+    u = 0
+    for name, message in program.messages.items():
         k = layout.index["message", name]
-        _add(messages.from_sender, k, layout, form, layout.node, "sender", form.constant)
-        _add(messages.from_receiver, k, layout, form, layout.node, "receiver")
-        _add(messages.from_edge, k, layout, form, {"edge": 0}, "own")
-        _add(messages.from_graph, k, layout, form, {"graph": 0}, "own")
+        if isinstance(message, Form):
+            assert not messages.layers
+            _place_message(layout, messages, k, message)
+            continue
+        (layer,) = messages.layers
+        for weight, form in message:
+            _place_message(layout, messages, u, form)
+            layer.weight[k, u] = weight  # type: ignore[operator]
+            u += 1
+    if program.triplets:
+        _place_triplets(program, layout, model)
     for name, form in program.updates.items():
         k = layout.index["hidden", name]
         _add(update.from_node, k, layout, form, layout.node, "own", form.constant)
         _add(update.from_messages, k, layout, form, {"message": 0}, "own")
+
+
+def _place_message(layout: Layout, messages: Messages, k: int, form: Form) -> None:
+    """The sum of a message's terms."""
+    _add(messages.from_sender, k, layout, form, layout.node, "sender", form.constant)
+    _add(messages.from_receiver, k, layout, form, layout.node, "receiver")
+    _add(messages.from_edge, k, layout, form, {"edge": 0}, "own")
+    _add(messages.from_graph, k, layout, form, {"graph": 0}, "own")
+
+
+def _place_triplets(program: Program, layout: Layout, model: Reasoner) -> None:
+    """What edges get from triplets."""
+    triplets = model.processor.triplets
+    assert isinstance(triplets, TripletMessages)
+    width = triplets.out.in_features
+    for u, (name, triplet) in enumerate(program.triplets.items()):
+        for part, form in enumerate(triplet):
+            _add(triplets.from_edges, part * width + u, layout, form, {"edge": 0}, "own", form.constant)
+        triplets.out.weight[layout.index["new_edge", name], u] = 1.0
 
 
 def _place_decoder(layout: Layout, probe: Probe, decoder: nn.Module, readout: Form | Sequence[Form] | Scores) -> None:
@@ -102,6 +153,17 @@ def _place_decoder(layout: Layout, probe: Probe, decoder: nn.Module, readout: Fo
         # The decoder divides the scores by its temperature.
         _place_scores(layout, decoder.pointer, readout.units)
         _add(decoder.head, 0, layout, readout.head, layout.read, "own", readout.head.constant)
+        return
+    if isinstance(decoder, TripletPointerDecoder):
+        assert isinstance(readout, Scores)
+        for k, (weight, form) in enumerate(readout.units):
+            decoder.out.weight[0, k] = weight
+            _add_edges(decoder.left.linears, k, layout, form, "from_sender")
+            _add_edges(decoder.right.linears, k, layout, form, "to_receiver")
+            _add_edges(decoder.pair.linears, k, layout, form)
+            if decoder.cubes is not None:
+                decoder.cubes[k] = layout.row(form, {"cube": 0}, decoder.cubes.shape[1], "own")
+            decoder.sender.bias[k] = form.constant
         return
     if isinstance(decoder, PointerDecoder):
         assert isinstance(readout, Scores)
@@ -130,11 +192,11 @@ def _place_scores(layout: Layout, decoder: PointerDecoder, units: Sequence[Unit]
         _add_edges(decoder.edge.linears, k, layout, form)
 
 
-def _add_edges(linears: Iterable[nn.Linear], k: int, layout: Layout, form: Form) -> None:
+def _add_edges(linears: Iterable[nn.Linear], k: int, layout: Layout, form: Form, role: Role = "own") -> None:
     """A form's terms of edges: of those encoded, then of what triplets sent."""
     kinds: tuple[Kind, Kind] = ("edge", "new_edge")
     for linear, kind in zip(linears, kinds, strict=False):
-        _add(linear, k, layout, form, {kind: 0}, "own")
+        _add(linear, k, layout, form, {kind: 0}, role)
 
 
 def _add(

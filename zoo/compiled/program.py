@@ -7,7 +7,12 @@
     a score readout of i's pointer to j is a sum of w ReLU(form of sender j, edge and receiver i)
 
 That is what `mpnn` and `pgn` compute without layers after the sum of a message's terms, and what the decoders of the
-Reasoner do. `zoo.compiled.placing` writes a program into their weights.
+Reasoner do. With one such layer a message is a sum of w ReLU(form), and the reduction may be another one than the
+maximum. `triplet_gmpnn` adds, for every pair of nodes s and r,
+
+    e'_c(s, r) = ReLU(max over nodes i of a form of the edges (i, s), (i, r) and (s, r))     one for each triplet c
+
+and the Reasoner a ReLU of a form of each edge's own channels. `zoo.compiled.placing` writes a program into the weights.
 """
 
 from __future__ import annotations
@@ -23,11 +28,25 @@ READ_OUT = ReasonerConfig(encode_hints=False)
 """Hints are read out and not fed back: all state is in the hidden."""
 
 
-class Unit(NamedTuple):
-    """One term of a score, `weight · ReLU(form)`; the score of another candidate is what it is compared with.
+class Triplet(NamedTuple):
+    """What a pair of nodes gets, the highest over nodes in the middle.
 
     Attributes:
-        weight: its share in the score.
+        left: form of the edge from the middle to the sender.
+        right: form of the edge from the middle to the receiver.
+        pair: form of the edge from the sender to the receiver.
+    """
+
+    left: Form
+    right: Form
+    pair: Form
+
+
+class Unit(NamedTuple):
+    """One term of a score or of a message, `weight · ReLU(form)`.
+
+    Attributes:
+        weight: its share.
         form: of what sender (the candidate), receiver and edge carry.
     """
 
@@ -63,7 +82,9 @@ class Program:
         channels: names of the channels of each kind, in the order of their places.
         options: further options of a processor, by its name.
         sources: of an encoded channel, the probe and which of the probe's raw channels it is.
-        messages: form of each message.
+        messages: form of each message, or the units that it is the sum of.
+        triplets: by the name of the channel that edges get.
+        edge_units: forms of edges' channels, by the name of the channel that their ReLU is.
         updates: form of each hidden channel's new value, before the ReLU.
         readouts: by probe.
     """
@@ -75,7 +96,9 @@ class Program:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: dict[Kind, list[str]] = field(default_factory=dict)
     sources: dict[Channel, tuple[str, int]] = field(default_factory=dict)
-    messages: dict[str, Form] = field(default_factory=dict)
+    messages: dict[str, Form | Sequence[Unit]] = field(default_factory=dict)
+    triplets: dict[str, Triplet] = field(default_factory=dict)
+    edge_units: dict[str, Form] = field(default_factory=dict)
     updates: dict[str, Form] = field(default_factory=dict)
     readouts: dict[str, Readout] = field(default_factory=dict)
 
@@ -95,8 +118,27 @@ class Program:
         """A channel of the hidden, 0 before the first step; `update` says what becomes of it."""
         return self._named("hidden", name)
 
-    def message(self, name: str, form: Form) -> Form:
-        """The maximum of a form of edges over those that come in."""
+    @property
+    def units(self) -> list[Unit]:
+        """The units of all messages, in the order of their places; none where messages are forms."""
+        return [unit for message in self.messages.values() if not isinstance(message, Form) for unit in message]
+
+    def edge_unit(self, name: str, form: Form) -> Form:
+        """The ReLU of a form of an edge's channels."""
+        self.edge_units[name] = form
+        return self._named("edge", name)
+
+    def cube(self, probe: str) -> Form:
+        """Whether an edge points to the candidate."""
+        return self._named("cube", probe)
+
+    def triplet(self, name: str, *, left: Form, right: Form, pair: Form) -> Form:
+        """What every pair of nodes gets, see `Triplet`."""
+        self.triplets[name] = Triplet(left, right, pair)
+        return self._named("new_edge", name)
+
+    def message(self, name: str, form: Form | Sequence[Unit]) -> Form:
+        """The maximum, or whatever the reduction is, of a form of edges over those that come in."""
         self.messages[name] = form
         return self._named("message", name)
 

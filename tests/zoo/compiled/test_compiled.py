@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -13,8 +14,12 @@ from tests.zoo.compiled.exactness import run, wrong
 from zoo.compiled import Program, after, at_sender, compile_algorithm, list_algorithms, plan
 
 EXACT = ("bfs", "bellman_ford")
+STABLE = ("minimum", "binary_search", "insertion_sort", "bubble_sort")
+SORTS = ("insertion_sort", "bubble_sort", "heapsort", "quicksort")
+LARGEST = {"bubble_sort": 256}
 PAIRS = [(name, processor) for name in list_algorithms() for processor in plan(name).program.processors]
 EXACT_PAIRS = [pair for pair in PAIRS if pair[0] in EXACT]
+OUTPUT_PAIRS = [pair for pair in PAIRS if pair[0] not in EXACT]
 SMALL: list[tuple[str, str, Any]] = [
     ("dense", "clrs", [7, 16]),
     ("sparse", "clrs", [7, 16]),
@@ -55,6 +60,49 @@ def test_every_hint_and_output_is_that_of_the_trace_at_large_sizes(
     batch = task.sample(seed=4, batch_size=count, size=size, layout=layout, distribution=[distribution])
     found = wrong(run(compile_algorithm(name, task.spec, processor), batch), batch)
     assert found == {probe.name: 0 for probe in task.spec.outputs + task.spec.hints}
+
+
+def outputs_wrong(name: str, processor: str, **how: Any) -> int:
+    """Wrong entries of the outputs, on samples drawn as told."""
+    task = tasks.create(name)
+    batch = task.sample(seed=5, **how)
+    found = wrong(run(compile_algorithm(name, task.spec, processor), batch), batch)
+    return sum(found[probe.name] for probe in task.spec.outputs)
+
+
+@pytest.mark.parametrize(("name", "processor"), OUTPUT_PAIRS)
+def test_every_output_is_right(name: str, processor: str) -> None:
+    kinds = {"few_distinct": name in STABLE, "sorted": name in SORTS, "present": name == "binary_search"}
+    for distribution in (None, *(kind for kind, has in kinds.items() if has)):
+        given = {} if distribution is None else {"distribution": [distribution]}
+        assert not outputs_wrong(name, processor, batch_size=8, size=[2, 3, 5, 11], **given)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [16, 64, 256, 1024])
+@pytest.mark.parametrize(("name", "processor"), [pair for pair in OUTPUT_PAIRS if pair[0] != "floyd_warshall"])
+def test_every_output_is_right_at_large_sizes(name: str, processor: str, size: int) -> None:
+    if size > LARGEST.get(name, size):
+        pytest.skip("the trace of the task, which the model does not need, has millions of frames")
+    assert not outputs_wrong(name, processor, batch_size=2, size=size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [16, 64, 256])
+def test_all_pairs_shortest_paths_are_right_at_large_sizes(size: int) -> None:
+    task = tasks.create("floyd_warshall")
+    batch = task.sample(seed=5, batch_size=1, size=size)
+    # Nine products of matrices join 512 edges; n of them would hold n³ logits each.
+    batch = dataclasses.replace(batch, lengths=batch.lengths.clamp_max(10))
+    prediction = run(compile_algorithm("floyd_warshall", task.spec), batch)
+    assert torch.equal(prediction.values["Pi"], batch.outputs["Pi"].long())
+
+
+def test_hints_of_squaring_are_ahead_of_the_trace_but_for_the_pivot() -> None:
+    task = tasks.create("floyd_warshall")
+    batch = task.sample(seed=5, batch_size=4, size=9)
+    found = wrong(run(compile_algorithm("floyd_warshall", task.spec), batch), batch)
+    assert {name for name, count in found.items() if count == 0} == {"Pi", "k"}
 
 
 def test_a_trace_that_is_not_the_algorithms_is_counted_as_wrong() -> None:
