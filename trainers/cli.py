@@ -277,10 +277,10 @@ def _eval(options: argparse.Namespace) -> int:
 
 def _compile(options: argparse.Namespace) -> int:
     if options.list:
-        from zoo.compiled import list_algorithms, plan
+        from zoo.compiled import list_algorithms, processors
 
         for name in list_algorithms():
-            print(f"{name:<16}{', '.join(plan(name).program.processors)}")
+            print(f"{name:<16}{', '.join(processors(name))}")
         return 0
     if options.algorithm is None:
         raise UsageError("name an algorithm to compile", "`zoo compile --list` shows them")

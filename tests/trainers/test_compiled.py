@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from trainers import runs
+from trainers import baselines, runs
+from trainers.build import build
 from trainers.cli import main
-from trainers.compiled import words
+from trainers.compiled import load, words
 from trainers.config import compose
 from trainers.usage import UsageError
+from zoo.compiled import plan
 
 QUICK = ["trainer.eval_sizes=[9]", "trainer.eval_samples=4", "trainer.eval_distributions=[clrs]"]
 
@@ -57,3 +59,17 @@ def test_options_that_are_not_the_algorithms_are_refused(word: str, tmp_path: Pa
 
     with pytest.raises(UsageError, match="compiled: bfs"):
         train([*words("bfs", "mpnn"), word, f"runs_dir={tmp_path}"])
+
+
+@pytest.mark.parametrize("name", [name for name in baselines.names() if ".compiled-" in name])
+def test_rows_of_compiled_algorithms_have_the_options_that_these_need(name: str) -> None:
+    row = baselines.load(name)
+    for arm in row.arms:
+        config = row.config(arm, seed=0)
+        built = build(config)
+        before = sum(float(parameter.detach().abs().sum()) for parameter in built.model.parameters())
+        load(config, built)
+        after = sum(float(parameter.detach().abs().sum()) for parameter in built.model.parameters())
+        assert config.trainer.max_steps == 0 and before != after
+        made = plan(str(config.settings.compiled), config.processor.name)
+        assert config.trainer.precision == made.program.precision

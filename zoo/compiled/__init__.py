@@ -5,7 +5,7 @@ After Saldyt and Kambhampati, Mind the Gap: Deep Learning Doesn't Learn Deeply (
 Reasoner. What comes out is an ordinary state dict.
 """
 
-from zoo.compiled.compiling import Plan, compile_algorithm, list_algorithms, plan
+from zoo.compiled.compiling import Plan, compile_algorithm, list_algorithms, plan, processors
 from zoo.compiled.forms import Form, after, at_receiver, at_sender, both, only_if
 from zoo.compiled.program import Program, Scores, Unit, nearest
 
@@ -24,4 +24,5 @@ __all__ = [
     "nearest",
     "only_if",
     "plan",
+    "processors",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,8 @@ from tasks.registry import near
 from tasks.spec import Spec
 from zoo.binding import UNBOUND
 from zoo.compiled.bellman_ford import bellman_ford
-from zoo.compiled.bfs import bfs
+from zoo.compiled.bfs import bfs, bfs_attention
+from zoo.compiled.dfs import dfs, dfs_attention
 from zoo.compiled.floyd_warshall import floyd_warshall
 from zoo.compiled.keys import binary_search, minimum, sorting
 from zoo.compiled.placing import place
@@ -19,20 +20,22 @@ from zoo.compiled.program import Program, Scores
 from zoo.reasoner import Reasoner
 from zoo.registry import create
 
-ALGORITHMS: Mapping[str, Callable[[], Program]] = {
-    "bfs": bfs,
-    "bellman_ford": bellman_ford,
-    "floyd_warshall": floyd_warshall,
-    "minimum": minimum,
-    "binary_search": binary_search,
-    **dict.fromkeys(("insertion_sort", "bubble_sort", "heapsort", "quicksort"), sorting),
+ALGORITHMS: Mapping[str, Sequence[Callable[[], Program]]] = {
+    "bfs": (bfs, bfs_attention),
+    "bellman_ford": (bellman_ford,),
+    "dfs": (dfs, dfs_attention),
+    "floyd_warshall": (floyd_warshall,),
+    "minimum": (minimum,),
+    "binary_search": (binary_search,),
+    **dict.fromkeys(("insertion_sort", "bubble_sort", "heapsort", "quicksort"), (sorting,)),
 }
-"""Programs by the name of the task that they solve."""
+"""Programs by the name of the task that they solve, each for other processors."""
 
 _PLAIN: Mapping[str, Any] = {"use_ln": False, "gated": False}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "mpnn": {"adjacency": "given", **_PLAIN},
     "pgn": {"masking": False, **_PLAIN},
+    "gatv2": {"adjacency": "given", "heads": 1, "residual": True, "use_ln": False},
     "triplet_gmpnn": {"adjacency": "given", **_PLAIN},
 }
 """Options under which each processor is what a `Program` is written for."""
@@ -59,6 +62,22 @@ def list_algorithms() -> list[str]:
     return sorted(ALGORITHMS)
 
 
+def processors(algorithm: str) -> list[str]:
+    """Names of the processors that an algorithm can be written into.
+
+    Raises:
+        ValueError: there is no such algorithm.
+    """
+    _check(algorithm)
+    return [name for make in ALGORITHMS[algorithm] for name in make().processors]
+
+
+def _check(algorithm: str) -> None:
+    """Refuse an unknown name."""
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {algorithm!r}; {near(algorithm, ALGORITHMS)}")
+
+
 def plan(algorithm: str | Program, processor: str | None = None) -> Plan:
     """The options under which a processor runs an algorithm.
 
@@ -70,24 +89,24 @@ def plan(algorithm: str | Program, processor: str | None = None) -> Plan:
         ValueError: there is no such algorithm, or none for that processor.
     """
     if isinstance(algorithm, str):
-        if algorithm not in ALGORITHMS:
-            raise ValueError(f"unknown algorithm {algorithm!r}; {near(algorithm, ALGORITHMS)}")
-        program = ALGORITHMS[algorithm]()
-    else:
-        program = algorithm
-    processor = program.processors[0] if processor is None else processor
-    if processor not in program.processors:
-        raise ValueError(f"no program for processor {processor!r}; {near(processor, program.processors)}")
+        _check(algorithm)
+    programs = [make() for make in ALGORITHMS[algorithm]] if isinstance(algorithm, str) else [algorithm]
+    by_processor = {name: program for program in programs for name in program.processors}
+    processor = next(iter(by_processor)) if processor is None else processor
+    if processor not in by_processor:
+        raise ValueError(f"no program for processor {processor!r}; {near(processor, by_processor)}")
+    program = by_processor[processor]
     count = {kind: len(names) for kind, names in program.channels.items()}
     terms = [len(readout.units) for readout in program.readouts.values() if isinstance(readout, Scores)]
     inside = [count.get(kind, 0) for kind in ("hidden", "message", "new_edge")]
     sizes = {
         "hidden_size": max(*inside, *terms, len(program.units), 1),
         "input_size": max(count.get("node", 0), count.get("edge", 0), count.get("graph", 0), 1),
-        "message_layers": int(bool(program.units)),
+        **({"message_layers": int(bool(program.units))} if program.attention is None else {}),
     }
     bind = {"pointers": UNBOUND} if processor == "pgn" else {}
-    return Plan(program, processor, sizes | _OPTIONS[processor] | dict(program.options.get(processor, {})), bind)
+    options = {**sizes, **_OPTIONS[processor], **program.options.get(processor, {})}
+    return Plan(program, processor, options, bind)
 
 
 def compile_algorithm(algorithm: str | Program, spec: Spec, processor: str | None = None) -> Reasoner:

@@ -13,6 +13,7 @@ from zoo.compiled.forms import Channel, Form, Kind, Role
 from zoo.compiled.program import Program, Scores, Unit
 from zoo.decoders import EdgeDecoder, NodeDecoder, PermutationDecoder, PointerDecoder, TripletPointerDecoder
 from zoo.encoders import Encoder, encoded_at
+from zoo.graph.gatv2 import GATv2
 from zoo.graph.messages import Messages, Update
 from zoo.graph.triplet_gmpnn import TripletMessages
 from zoo.reasoner import Reasoner
@@ -32,6 +33,7 @@ class Layout:
         self.index = {(kind, name): k for kind, names in program.channels.items() for k, name in enumerate(names)}
         # What update and messages read of a node, [encoded, hidden], and what decoders read.
         self.node: Mapping[Kind, int] = {"node": 0, "hidden": processor.input_size}
+        self.width = processor.input_size + processor.hidden_size
         self.read: dict[Kind, int] = {}
         width = 0
         for part in model.config.decode_from:
@@ -104,6 +106,9 @@ def _raw_starts(encoder: Encoder) -> dict[str, int]:
 
 def _place_step(program: Program, layout: Layout, model: Reasoner) -> None:
     """The messages and the updates."""
+    if program.attention is not None:
+        _place_attention(program, layout, model)
+        return
     messages, update = model.processor.messages, model.processor.update
     assert isinstance(messages, Messages) and isinstance(update, Update)
     assert update.gate is None
@@ -125,6 +130,26 @@ def _place_step(program: Program, layout: Layout, model: Reasoner) -> None:
         k = layout.index["hidden", name]
         _add(update.from_node, k, layout, form, layout.node, "own", form.constant)
         _add(update.from_messages, k, layout, form, {"message": 0}, "own")
+
+
+def _place_attention(program: Program, layout: Layout, model: Reasoner) -> None:
+    """The one logit, which LeakyReLU leaves as it is, and in each hidden channel what an update takes of the means."""
+    processor, form = model.processor, program.attention
+    assert isinstance(processor, GATv2) and processor.skip is not None and form is not None
+    scores = processor.scores
+    _add(scores.from_sender, 0, layout, form, layout.node, "sender", form.constant)
+    _add(scores.from_receiver, 0, layout, form, layout.node, "receiver")
+    _add(scores.from_edge, 0, layout, form, {"edge": 0}, "own")
+    processor.attention[0, 0] = 1.0
+    for name, update in program.updates.items():
+        k = layout.index["hidden", name]
+        _add(processor.skip, k, layout, update, layout.node, "own", update.constant)
+        for channel, weight in update.weights.items():
+            if channel.kind == "message":
+                value = program.messages[channel.name]
+                assert isinstance(value, Form)
+                processor.values.weight[k] += weight * layout.row(value, layout.node, layout.width, "sender")
+                processor.values.bias[k] += weight * value.constant
 
 
 def _place_message(layout: Layout, messages: Messages, k: int, form: Form) -> None:

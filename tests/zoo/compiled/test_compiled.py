@@ -11,13 +11,14 @@ import torch
 import tasks
 import zoo
 from tests.zoo.compiled.exactness import run, wrong
-from zoo.compiled import Program, after, at_sender, compile_algorithm, list_algorithms, plan
+from zoo.compiled import Program, after, at_sender, compile_algorithm, list_algorithms, plan, processors
+from zoo.compiled.bfs import bfs_attention
 
 EXACT = ("bfs", "bellman_ford")
 STABLE = ("minimum", "binary_search", "insertion_sort", "bubble_sort")
 SORTS = ("insertion_sort", "bubble_sort", "heapsort", "quicksort")
-LARGEST = {"bubble_sort": 256}
-PAIRS = [(name, processor) for name in list_algorithms() for processor in plan(name).program.processors]
+LARGEST = {"bubble_sort": 256, "dfs": 256}
+PAIRS = [(name, processor) for name in list_algorithms() for processor in processors(name)]
 EXACT_PAIRS = [pair for pair in PAIRS if pair[0] in EXACT]
 OUTPUT_PAIRS = [pair for pair in PAIRS if pair[0] not in EXACT]
 SMALL: list[tuple[str, str, Any]] = [
@@ -83,7 +84,7 @@ def test_every_output_is_right(name: str, processor: str) -> None:
 @pytest.mark.parametrize(("name", "processor"), [pair for pair in OUTPUT_PAIRS if pair[0] != "floyd_warshall"])
 def test_every_output_is_right_at_large_sizes(name: str, processor: str, size: int) -> None:
     if size > LARGEST.get(name, size):
-        pytest.skip("the trace of the task, which the model does not need, has millions of frames")
+        pytest.skip("a trace of so many frames takes too much memory")
     assert not outputs_wrong(name, processor, batch_size=2, size=size)
 
 
@@ -96,6 +97,25 @@ def test_all_pairs_shortest_paths_are_right_at_large_sizes(size: int) -> None:
     batch = dataclasses.replace(batch, lengths=batch.lengths.clamp_max(10))
     prediction = run(compile_algorithm("floyd_warshall", task.spec), batch)
     assert torch.equal(prediction.values["Pi"], batch.outputs["Pi"].long())
+
+
+@pytest.mark.parametrize("processor", processors("dfs"))
+def test_depth_first_search_is_late_by_a_frame_where_it_learns_of_its_own_decisions(processor: str) -> None:
+    task = tasks.create("dfs")
+    batch = task.sample(seed=5, batch_size=4, size=9)
+    prediction = run(compile_algorithm("dfs", task.spec, processor), batch)
+    found = wrong(prediction, batch)
+    assert found["pi"] == found["s_last"] == 0 and found["pi_h"] > 0 and found["color"] > 0
+    assert torch.equal(prediction.hint_values["pi_h"], batch.hints["pi_h"][:-1].long())
+    color, true = prediction.hint_values["color"], batch.hints["color"].long()
+    assert bool(((color == true[:-1]) | (color == true[1:])).all())
+
+
+def test_a_search_by_attention_needs_a_temperature_that_grows_with_the_graph() -> None:
+    task = tasks.create("bfs")
+    batch = task.sample(seed=5, batch_size=1, size=256)
+    cold, warm = (compile_algorithm(bfs_attention(nodes), task.spec, "gatv2") for nodes in (256, 1))
+    assert wrong(run(cold, batch), batch)["pi"] == 0 < wrong(run(warm, batch), batch)["pi"]
 
 
 def test_hints_of_squaring_are_ahead_of_the_trace_but_for_the_pivot() -> None:
