@@ -23,6 +23,7 @@ examples:
   zoo reproduce ntm.graves2014-copy                 a published result, obtained again
   zoo sample bfs --show                             one trajectory, step by step
   zoo show processor ntm
+  zoo compile bfs --processor mpnn                  an algorithm as weights, without training
 """
 _OVERRIDES = """\
 overrides are Hydra's: GROUP=NAME for processor, memory, task, reasoner, trainer, logger; KEY=VALUE for the rest:
@@ -133,6 +134,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     evaluate.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where; the run's own by default")
     evaluate.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
 
+    compiling = add("compile", _compile, "an algorithm written into a processor's weights, then scored like a run")
+    compiling.add_argument("algorithm", metavar="ALGORITHM", nargs="?", help="see --list")
+    compiling.add_argument("--processor", default="mpnn", metavar="NAME", help="to write it into; mpnn by default")
+    compiling.add_argument("--list", action="store_true", help="the algorithms, and the processors of each")
+    compiling.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
+    compiling.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `zoo train`")
+
     compare = add("compare", _compare, "one table and one figure of several runs: score against size")
     compare.add_argument("run_names", metavar="RUN", nargs="+", help="folders, names, latest, or a multirun's folder")
     compare.add_argument("--runs-dir", default="runs", help="folder that holds the runs")
@@ -221,7 +229,7 @@ def _number(word: str) -> int | str:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options; `KEY=VALUE` words may stand anywhere after `train`, `reproduce` and `sample`."""
+    """The options; `KEY=VALUE` words may stand anywhere after `train`, `reproduce`, `sample` and `compile`."""
     parser = _parser(words)
     options, rest = parser.parse_known_args(words)
     words_of = getattr(options, "overrides", getattr(options, "names", None))
@@ -265,6 +273,20 @@ def _eval(options: argparse.Namespace) -> int:
         seed=options.seed,
         device=options.device,
     )
+
+
+def _compile(options: argparse.Namespace) -> int:
+    if options.list:
+        from zoo.compiled import list_algorithms, processors
+
+        for name in list_algorithms():
+            print(f"{name:<16}{', '.join(processors(name))}")
+        return 0
+    if options.algorithm is None:
+        raise UsageError("name an algorithm to compile", "`zoo compile --list` shows them")
+    from trainers.command import compile_run
+
+    return compile_run(options.algorithm, options.processor, options.overrides, runs_dir=options.runs_dir)
 
 
 def _compare(options: argparse.Namespace) -> int:

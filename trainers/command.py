@@ -18,7 +18,7 @@ from trainers.config import compose, override
 from trainers.diagnosis import NonFiniteError
 from trainers.display import console, score_table
 from trainers.distributed import Processes, join
-from trainers.evaluation import evaluate
+from trainers.evaluation import default_dtype, evaluate
 from trainers.experiment import Finished, control_name, load_trained, run, score_rows
 from trainers.interruption import Interrupted
 from trainers.launchers import SEQUENTIAL, Job, launch
@@ -77,13 +77,21 @@ def evaluate_run(
     ) as processes:
         asked = {"sizes": sizes, "distributions": distributions, "samples": samples, "seed": seed}
         given = {name: value for name, value in asked.items() if value is not None}
-        evaluation = evaluate(
-            built.model.to(processes.device), built.tasks, **(trainer.scoring() | given), processes=processes
-        )
+        with default_dtype(trainer.precision):
+            evaluation = evaluate(
+                built.model.to(processes.device), built.tasks, **(trainer.scoring() | given), processes=processes
+            )
         if processes.main:
             title = f"{config.processor_name} on {config.task_name}: {folder}"
             console().print(score_table(title, score_rows(config.processor_name, evaluation)))
     return 0
+
+
+def compile_run(algorithm: str, processor: str, overrides: Sequence[str], *, runs_dir: str) -> int:
+    """`zoo compile`: a run whose weights are set and not trained, scored like any other."""
+    from trainers.compiled import words
+
+    return train([*words(algorithm, processor), f"runs_dir={runs_dir}", *overrides], multirun=False, resume=None)
 
 
 def compare_runs(names: Sequence[str], *, runs_dir: str, output: str | None, use_wandb: bool) -> int:

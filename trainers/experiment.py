@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.task import Task
-from trainers import checkpoint, ladder, runs
+from trainers import checkpoint, compiled, ladder, runs
 from trainers.build import Built, build, identity, identity_defaults
 from trainers.checkpoint import CheckpointError
 from trainers.config import compose
@@ -92,6 +92,7 @@ def run(config: Config, folder: Path, processes: Processes | None = None) -> Fin
     """
     processes = processes or Processes(device=pick_device(config.trainer.device))
     built = build(config)
+    compiled.load(config, built)
     load_processor(config, built)
     logger: Logger = NullLogger()
     if processes.main:
@@ -131,7 +132,7 @@ def load_processor(config: Config, built: Built) -> None:
 
 
 def load_trained(folder: Path, config: Config) -> Built:
-    """A run's model with its best weights.
+    """A run's model with its best weights, in double precision where the run was.
 
     Raises:
         UsageError: there are none, they are unreadable, or of another model or task.
@@ -145,6 +146,8 @@ def load_trained(folder: Path, config: Config) -> Built:
             here = checkpoint.plain({**identity(config), "specs": specs})
             there = {key: about["identity"].get(key) for key in here}
             checkpoint.check_identity(weights, there, here, identity_defaults(config))
+        if config.trainer.precision == "float64":
+            built.model.double()
         checkpoint.load_weights(built.model, tensors, path=weights)
     except CheckpointError as error:
         raise UsageError.of(error) from error

@@ -81,6 +81,7 @@ class Settings:
     runs_dir: str = option("runs", "folder that holds the runs")
     run_dir: str | None = option(None, "this run's own folder, in place of one under runs_dir")
     bind: dict[str, dict[str, str]] = option({}, "probe (or none) of each of the processor's heads and asks, by task")
+    compiled: str | None = option(None, "algorithm whose weights the model starts from; `zoo compile` sets its options")
     control: ControlConfig = option(ControlConfig(), "the depth-blind control")
 
 

@@ -220,7 +220,9 @@ def training_tree(config: Config) -> dict[str, Any]:
     tree = config.tree()
     trainer = {name: value for name, value in tree["trainer"].items() if name not in _NOT_LEARNING}
     kept = ("processor", "memory", "task", "bind", "reasoner")
-    return {name: tree[name] for name in kept if name in tree} | {"trainer": trainer}
+    # Runs that start from drawn weights keep the hash that they had before there were compiled ones.
+    compiled = {"compiled": tree["compiled"]} if tree.get("compiled") else {}
+    return {name: tree[name] for name in kept if name in tree} | {"trainer": trainer} | compiled
 
 
 def config_hash(config: Config) -> str:

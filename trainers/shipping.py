@@ -79,6 +79,7 @@ def ship(name: str, *, results: Path = ledger.RESULTS, folder: Path = pretrained
         ],
         "reasoner": plain(config.reasoner),
         "bind": config.settings.bind,
+        **({"precision": "float64"} if config.trainer.precision == "float64" else {}),
         "scores": entry.values["scores"],
     }
     path = folder / f"{name}.safetensors"
@@ -110,6 +111,10 @@ def model_card(row: Baseline, card: Mapping[str, Any]) -> str:
         for cell in card["scores"]
     ]
     task = card["tasks"][0]
+    origin = f"seed {card['seed']}, the best of {row.seeds} on validation; trained by"
+    reach = "at sizes near those it was trained on"
+    if "compiled" in row.values(card["arm"]):
+        origin, reach = "its weights written analytically, without training, by", "at any size that rounding allows"
     return "\n".join(
         [
             f"# {row.name}",
@@ -122,8 +127,8 @@ def model_card(row: Baseline, card: Mapping[str, Any]) -> str:
             f'model = zoo.load_pretrained("{row.name}")',
             "```",
             "",
-            f"Processor `{card['processor']['name']}` on task `{task['name']}`, seed {card['seed']}, the best of "
-            f"{row.seeds} on validation; trained by `zoo reproduce {row.name}` at commit `{str(card['commit'])[:8]}`. "
+            f"Processor `{card['processor']['name']}` on task `{task['name']}`, {origin} "
+            f"`zoo reproduce {row.name}` at commit `{str(card['commit'])[:8]}`. "
             f"`zoo reproduce {row.name} --pretrained` scores it again.",
             "",
             row.about.strip(),
@@ -132,8 +137,8 @@ def model_card(row: Baseline, card: Mapping[str, Any]) -> str:
             "| --- | --- | --- | --- | --- |",
             *cells,
             "",
-            "Use: to compare with, to start from, to look into. It knows this one task, at sizes near those it was "
-            "trained on; the table says how far it carries.",
+            f"Use: to compare with, to start from, to look into. It knows this one task, {reach}; the table says "
+            "how far it carries.",
             "",
         ]
     )

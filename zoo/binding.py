@@ -8,7 +8,7 @@ from tasks.spec import Location, Probe, Spec
 from zoo.processor import Port, Processor
 
 UNBOUND = "none"
-"""In place of a probe's name: the port stands for nothing."""
+"""In place of a probe's name: the port stands for nothing, and the Reasoner's own decoder predicts what there is."""
 
 
 def check(spec: Spec, processor: Processor, *, layout: str | None) -> None:
@@ -49,10 +49,10 @@ def bind(spec: Spec, ports: Mapping[str, Port], given: Mapping[str, str], among:
     """
     bound = {}
     for name, port in ports.items():
-        fits = [p for p in among if p.location is port.location and p.type is port.type]
-        fits = [p for p in fits if (p.name == port.probe if port.probe else not p.streamed and p.channels == 1)]
         if given.get(name) == UNBOUND:
             continue
+        fits = [p for p in among if p.location is port.location and p.type is port.type]
+        fits = [p for p in fits if (p.name == port.probe if port.probe else not p.streamed and p.channels == 1)]
         if name in given:
             probe = spec[given[name]]
             if probe.location is not port.location or probe.type is not port.type:

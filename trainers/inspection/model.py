@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tasks.task import Task
+from trainers.evaluation import default_dtype
 from trainers.inspection.memory import activation_figure, gate_figure, link_figure, memory_figure
 from trainers.inspection.pointers import pointed, pointer_figure
 from trainers.inspection.reasoning import (
@@ -96,7 +98,9 @@ def inspect_model(
     batch = task.for_scoring().sample(
         seed=seed, batch_size=1, size=size, index=index, distribution=distribution, layout="dense"
     )
-    sample, folder = look(model, batch), Path(folder)
+    double = next(model.parameters()).dtype == torch.float64
+    with default_dtype("float64" if double else "float32"):
+        sample, folder = look(model, batch), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figures = {}
     for name, draw in FIGURES.items():

@@ -37,7 +37,8 @@ def load_pretrained(name: str, *, device: torch.device | str = "cpu") -> Reasone
         device: where it goes.
 
     Returns:
-        The model in evaluation mode; `model.processor` is the trained processor alone.
+        The model in evaluation mode; `model.processor` is the trained processor alone. A model in double precision runs
+        where torch's default dtype is float64, too.
 
     Raises:
         ValueError: no weights of that name; the near matches are told.
@@ -50,6 +51,8 @@ def load_pretrained(name: str, *, device: torch.device | str = "cpu") -> Reasone
     if "memory" in card:
         processor = with_memory(processor, create(card["memory"]["name"], **_options(card["memory"]["options"])))
     model = Reasoner(specs, processor, config=ReasonerConfig(**_options(card["reasoner"])), bind=card["bind"])
+    if card.get("precision") == "float64":
+        model.double()
     model.load_state_dict(load_file(path_of(name)))
     return model.to(device).eval()
 

@@ -1,0 +1,75 @@
+"""`zoo compile`: runs whose weights are an algorithm's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainers import baselines, runs
+from trainers.build import build
+from trainers.cli import main
+from trainers.compiled import load, words
+from trainers.config import compose
+from trainers.usage import UsageError
+from zoo.compiled import plan
+
+QUICK = ["trainer.eval_sizes=[9]", "trainer.eval_samples=4", "trainer.eval_distributions=[clrs]"]
+
+
+def test_a_compiled_run_is_scored_evaluated_and_inspected_like_any_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compile", "bellman_ford", "--processor", "pgn", "--runs-dir", str(tmp_path), *QUICK]) == 0
+    folder = tmp_path / "pgn.compiled-bellman_ford"
+    summary = runs.read_json(folder / runs.SUMMARY)
+    assert summary["step"] == 0 and [cell["exact"] for cell in summary["scores"]] == [1.0]
+    capsys.readouterr()
+    assert main(["eval", str(folder), "--sizes", "12", "--samples", "4"]) == 0
+    assert "exact     1.000" in capsys.readouterr().out
+    assert main(["inspect", str(folder), "--size", "8", "--no-wandb"]) == 0
+
+
+def test_training_goes_on_from_compiled_weights(tmp_path: Path) -> None:
+    call = [*words("bfs", "mpnn"), *QUICK, f"runs_dir={tmp_path}", "trainer.max_steps=2", "trainer.lr=1e-9"]
+    assert main(["train", *call, "trainer.sizes=[4]", "trainer.batch_size=2", "trainer.prefetch=0"]) == 0
+    summary = runs.read_json(tmp_path / "mpnn.compiled-bfs" / runs.SUMMARY)
+    assert summary["step"] == 2 and [cell["exact"] for cell in summary["scores"]] == [1.0]
+
+
+def test_compiled_and_drawn_weights_are_different_recipes() -> None:
+    config = compose(words("bfs", "mpnn"))
+    drawn = compose([word for word in words("bfs", "mpnn") if not word.startswith("compiled=")])
+    assert runs.config_hash(config) != runs.config_hash(drawn)
+
+
+def test_algorithms_are_listed_and_unknown_ones_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "--list"]) == 0
+    assert "bellman_ford    mpnn, pgn" in capsys.readouterr().out
+    assert main(["compile", "bsf"]) == 2
+    assert "did you mean bfs" in capsys.readouterr().err
+    assert main(["compile"]) == 2
+
+
+@pytest.mark.parametrize(
+    "word", ["processor.use_ln=true", "reasoner.encode_hints=true", "task=bellman_ford", "processor.hidden_size=32"]
+)
+def test_options_that_are_not_the_algorithms_are_refused(word: str, tmp_path: Path) -> None:
+    from trainers.experiment import train
+
+    with pytest.raises(UsageError, match="compiled: bfs"):
+        train([*words("bfs", "mpnn"), word, f"runs_dir={tmp_path}"])
+
+
+@pytest.mark.parametrize("name", [name for name in baselines.names() if ".compiled-" in name])
+def test_rows_of_compiled_algorithms_have_the_options_that_these_need(name: str) -> None:
+    row = baselines.load(name)
+    for arm in row.arms:
+        config = row.config(arm, seed=0)
+        built = build(config)
+        before = sum(float(parameter.detach().abs().sum()) for parameter in built.model.parameters())
+        load(config, built)
+        after = sum(float(parameter.detach().abs().sum()) for parameter in built.model.parameters())
+        assert config.trainer.max_steps == 0 and before != after
+        made = plan(str(config.settings.compiled), config.processor.name)
+        assert config.trainer.precision == made.program.precision
