@@ -11,8 +11,8 @@ On purpose different. Their LSTMs have no recurrence but through the cell and wh
 holds the forward controller's output, dropout included; here both have the usual one. The bypass is masked once for a
 sequence and not anew for every token, so that a step stays a function of its arguments, and by default not at all
 (theirs: 0.1 to 0.2). A token of zeros, where state and biases are zero too, is one that layer norms cannot scale: their
-gradient over a row of such tokens overflows, so blanks should pass through an encoder with a bias. Memory and weightings
-start at zero, where theirs start at 1/(N W) and at random.
+gradient over a row of such tokens overflows, so blanks should pass through an encoder with a bias. Memory and
+weightings start at zero, where theirs start at 1/(N W) and at random.
 """
 
 from __future__ import annotations
