@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 import tasks
-from tests.test_pairs import SIZE, build, pairs, total
+from tests.objective import total_loss
+from tests.test_pairs import SIZE, build, pairs
 from trainers.trainer import Trainer
 from trainers.trainer_config import TrainerConfig
 
@@ -55,9 +56,11 @@ def test_values_and_gradients_equal_those_on_the_cpu(processor, task):
     made, batch = small(task)
     here = build(processor, made)
     there = copy.deepcopy(here).cuda()
-    torch.testing.assert_close(total(there, batch.to("cuda")).cpu(), total(here, batch), rtol=TOLERANCE, atol=TOLERANCE)
-    total(here, batch).backward()
-    total(there, batch.to("cuda")).backward()
+    torch.testing.assert_close(
+        total_loss(there, batch.to("cuda")).cpu(), total_loss(here, batch), rtol=TOLERANCE, atol=TOLERANCE
+    )
+    total_loss(here, batch).backward()
+    total_loss(there, batch.to("cuda")).backward()
     expected, got = gradients(here), gradients(there)
     assert expected.keys() == got.keys()
     for name, value in expected.items():
@@ -69,8 +72,8 @@ def test_sparse_values_and_gradients_equal_those_on_the_cpu(processor):
     made, batch = small("bellman_ford", layout="sparse")
     here = build(processor, made)
     there = copy.deepcopy(here).cuda()
-    total(here, batch).backward()
-    total(there, batch.to("cuda")).backward()
+    total_loss(here, batch).backward()
+    total_loss(there, batch.to("cuda")).backward()
     expected, got = gradients(here), gradients(there)
     for name, value in expected.items():
         torch.testing.assert_close(got[name], value, rtol=TOLERANCE, atol=TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")

@@ -72,7 +72,7 @@ def draw(task: Task, batch: Batch, path: Path) -> Path:
         )
     one = alone(batch)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not one.spec.hints:
+    if not one.spec.hints and _in_rows(one):
         return _write(_blocks(one), path)
     scene = compose_scene(one)
     frames = [*range(one.frames), *([OUTPUT] if scene.answered else [])]
@@ -284,10 +284,15 @@ def _write(figure: Figure, path: Path) -> Path:
     return path
 
 
+def _in_rows(one: OneSample) -> list[Probe]:
+    """What a task says of nodes, beside where they are."""
+    probes = (*one.spec.inputs, *one.spec.outputs)
+    return [probe for probe in probes if not probe.positional and probe.location is Location.NODE]
+
+
 def _blocks(one: OneSample) -> Figure:
     """Inputs and outputs of a task without hints, nodes from left to right, or the steps of a single node."""
-    spec = one.spec
-    shown = [p for p in (*spec.inputs, *spec.outputs) if not p.positional and p.location is Location.NODE]
+    spec, shown = one.spec, _in_rows(one)
     rows = [p.channels for p in shown]
     places = max(one.values(p).size // p.channels for p in shown)
     figure = new_figure(max(WIDTH, min(0.16 * places, 14)), 0.9 + sum(0.55 + 0.16 * count for count in rows))

@@ -112,7 +112,8 @@ def test_every_row_of_the_repository_is_sound_and_the_pages_are_those_of_the_led
     rows = [baselines.load(name) for name in baselines.names()]
     assert len(rows) >= 5
     for row in rows:
-        assert row.seeds >= 3 or all(row.estimator(arm) for arm in row.arms)
+        drawn = "compiled" not in row.values(row.main) and not all(row.estimator(arm) for arm in row.arms)
+        assert row.seeds >= 3 or not drawn, "what is trained has several seeds"
         for arm in row.arms:
             assert row.config(arm, seed=1).settings.seed == 1
         for measure in row.measures:

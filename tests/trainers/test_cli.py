@@ -108,7 +108,7 @@ def test_matrix_names_both_sides_of_every_refusal(capsys: pytest.CaptureFixture[
     assert zoo("list", "--matrix") == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0].rstrip("*"): line.split()[1:] for line in lines[1:] if line and line[0] != " "}
-    own = [path.stem for path in (GROUPS / "processor").glob("*.yaml")]
+    own = library.list_processors()
     assert lines[0].split() == tasks.list_tasks(ready=True)
     for name in own:
         assert len(rows[name]) == len(tasks.list_tasks(ready=True)), name
@@ -142,7 +142,7 @@ def test_show_tells_options_paper_and_bibtex(capsys: pytest.CaptureFixture[str])
     ("words", "named", "near"),
     [
         (["trian"], "'trian'", "did you mean train?"),
-        (["show", "processor", "ntn"], "'ntn'", "did you mean ntm?"),
+        (["show", "processor", "ntn"], "'ntn'", "or ntm?"),
         (["show", "procesor", "ntm"], "'procesor'", "did you mean processor?"),
         (["list", "taks"], "'taks'", "did you mean tasks?"),
         (["eval", "nosuchrun"], "'nosuchrun'", "runs in runs: none"),

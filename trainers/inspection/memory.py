@@ -116,7 +116,7 @@ def gate_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     if not tracks:
         return None
     strips = [block for name in gates for block in _strips(sample, name)]
-    heads = [(name, head) for name in choices for head in range(sample.over_time(name).shape[1])]
+    heads = [(name, head) for name in choices for head in range(_by_head(sample, name).shape[1])]
     heights = [1.7] * len(usage) + [0.5 + 0.2 * len(strips)] * bool(strips) + [0.95] * len(heads)
     figure = new_figure(WIDTH, 0.8 + sum(heights))
     axes = list(figure.subplots(len(heights), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0])
@@ -135,13 +135,19 @@ def gate_figure(sample: Sample, path: Path, *, title: str) -> Path | None:
     if strips:
         draw_blocks(next(left), strips, title="gates: white closed, black open", low=0.0, high=1.0)
     for name, head in heads:
-        several = sample.over_time(name).shape[1] > 1
-        whose = f", {_head_names(sample, name)[head]}" if several else ""
-        values, labels = sample.over_time(name)[:MOST_TOKENS, head], sample.tracks[name].labels
+        shares = _by_head(sample, name)
+        whose = f", {_head_names(sample, name)[head]}" if shares.shape[1] > 1 else ""
+        values, labels = shares[:MOST_TOKENS, head], sample.tracks[name].labels
         _stack(next(left), values, labels, title=_titled(sample, name) + whose)
     mark_time(axes, sample)
     figure.suptitle(title, fontsize=10)
     return save(figure, path)
+
+
+def _by_head(sample: Sample, name: str) -> Array:
+    """A choice's shares `[tokens, heads, alternatives]`; a memory without heads has one."""
+    shares = sample.over_time(name)
+    return shares[:, None] if shares.ndim == 2 else shares
 
 
 def link_figure(sample: Sample, path: Path, *, title: str) -> Path | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import tasks
 import zoo
-from tests.test_pairs import total
+from tests.objective import total_loss
 from tests.zoo.graphs import random_graphs, random_inputs
 from zoo.processor import Inputs, Latents
 
@@ -164,10 +164,10 @@ def test_it_learns_lengths_of_paths() -> None:
     config = zoo.ReasonerConfig(steps="halt", max_steps=6)
     model = zoo.Reasoner(task.spec, zoo.create("iter_gnn", hidden_size=16), config=config)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2, eps=1e-5)
-    first = total(model, batch).item()
+    first = total_loss(model, batch).item()
     for _ in range(60):
         optimizer.zero_grad()
-        loss = total(model, batch)
+        loss = total_loss(model, batch)
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.1 * first

@@ -9,7 +9,7 @@ import torch
 
 import tasks
 import zoo
-from tests.test_pairs import total
+from tests.objective import total_loss
 from tests.zoo.graph.test_mpnn import affine
 from tests.zoo.graphs import random_graphs, random_inputs
 from zoo.processor import Latents
@@ -83,10 +83,10 @@ def test_it_learns_an_algorithm_and_when_to_stop() -> None:
     bind = {task.spec.task: {"stop": "stop"}}
     model = zoo.Reasoner(task.spec, zoo.create("neural_executor", hidden_size=16), bind=bind)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
-    first = total(model, batch).item()
+    first = total_loss(model, batch).item()
     for _ in range(80):
         optimizer.zero_grad()
-        loss = total(model, batch)
+        loss = total_loss(model, batch)
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.2 * first

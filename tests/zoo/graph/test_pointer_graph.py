@@ -64,7 +64,7 @@ def reference(net, given: Tensor, candidates: Tensor, x: Tensor, edges: Tensor, 
         chosen = []
         for i in range(size):
             allowed = [j for j in range(size) if candidates[j, i]]
-            best = max(allowed, key=lambda j, row=scores[i]: (float(row[j]), -j))
+            best = max(allowed, key=lambda j, row=scores[i]: (row[j].item(), -j))
             chosen.append(best if masks[i] is None or masks[i].sigmoid() > 0.5 else pointers[i])
         h, pointers = torch.stack(new), chosen
         yield h, pointers, (torch.cat(masks) if options.masking else None), scores
