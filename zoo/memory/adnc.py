@@ -11,8 +11,8 @@ On purpose different. Their LSTMs have no recurrence but through the cell and wh
 holds the forward controller's output, dropout included; here both have the usual one. The bypass is masked once for a
 sequence and not anew for every token, so that a step stays a function of its arguments, and by default not at all
 (theirs: 0.1 to 0.2). Memory and weightings start at zero, where theirs start at 1/(N W) and at random. Biases of the
-gates start as small random numbers: with all of them zero, an LSTM that begins with blanks stays at exact zeros, which a
-layer norm cannot scale, and every such token multiplies the gradient by 10^5.
+gates start as small random numbers: with all of them zero, an LSTM that begins with blanks stays at exact zeros, which
+a layer norm cannot scale, and every such token multiplies the gradient by 10^5.
 """
 
 from __future__ import annotations

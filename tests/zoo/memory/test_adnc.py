@@ -115,8 +115,8 @@ def test_only_both_ways_does_the_future_matter() -> None:
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_blanks_on_either_side_leave_the_gradient_moderate(bidirectional: bool) -> None:
-    sizes: dict[str, Any] = {"input_size": 4, "hidden_size": 6, "controller_size": 64, "slots": 7, "word": 3, "read_heads": 2}
-    cell = ADNCCell(ADNCConfig(**sizes, bidirectional=bidirectional))
+    sizes: dict[str, Any] = {"input_size": 4, "hidden_size": 6, "slots": 7, "word": 3, "read_heads": 2}
+    cell = ADNCCell(ADNCConfig(**sizes, controller_size=64, bidirectional=bidirectional))
     xs = torch.zeros(2, 33, 4)
     xs[:, 15:18] = torch.randn(2, 3, 4)
     cell.scan(xs, cell.initial(2, like=xs))[0].square().sum().backward()
