@@ -19,7 +19,12 @@ def figure_of(pair: dict[str, Any], one: tuple[float, ...], two: tuple[float, ..
     singles = [Measure(name=name, label=name, arm=name, score=ScoreOf(size=3)) for name in ("first", "second")]
     measure = Measure(name="of", label="of", **pair | {"require": Requirement(**pair["require"])})
     row = Baseline(
-        **{"name": "a", "title": "a", "paper": "a", "link": "a", "about": "a", "arms": {"first": None, "second": None}},
+        name="a",
+        title="a",
+        paper="a",
+        link="a",
+        about="a",
+        arms={"first": None, "second": None},
         measures=(*singles, measure),
     )
     entries = {

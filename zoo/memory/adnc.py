@@ -10,9 +10,9 @@ ways: what an LSTM read backwards from the end says of a token goes to the memor
 On purpose different. Their LSTMs have no recurrence but through the cell and what the memory unit returns, which
 holds the forward controller's output, dropout included; here both have the usual one. The bypass is masked once for a
 sequence and not anew for every token, so that a step stays a function of its arguments, and by default not at all
-(theirs: 0.1 to 0.2). A token of zeros, where state and biases are zero too, is one that layer norms cannot scale: their
-gradient over a row of such tokens overflows, so blanks should pass through an encoder with a bias. Memory and
-weightings start at zero, where theirs start at 1/(N W) and at random.
+(theirs: 0.1 to 0.2). Memory and weightings start at zero, where theirs start at 1/(N W) and at random. Biases of the
+gates start as small random numbers: with all of them zero, an LSTM that begins with blanks stays at exact zeros, which
+a layer norm cannot scale, and every such token multiplies the gradient by 10^5.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from zoo.registry import register
 
 # As theirs; a layer of equal activations has no variance.
 LAYER_NORM_EPSILON = 1e-6
+# Spread of the gates' biases before training: enough that a cell differs from unit to unit after one blank.
+GATE_BIAS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,9 @@ class NormedLSTM(Cell):
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
             nn.init.xavier_uniform_(layer.weight)
+        for norm in self.gate_norms:
+            assert isinstance(norm, nn.LayerNorm)
+            nn.init.normal_(norm.bias, std=GATE_BIAS)
 
     def initial(self, batch_size: int, *, like: Tensor) -> ControllerState:
         """Zeros."""
