@@ -53,15 +53,15 @@ def test_compile_tests_refuse_to_run_under_the_type_hook(request: pytest.Fixture
             select(request, "compile", ("compile",))
 
 
-def test_thirds_of_the_slow_tests_are_disjoint_and_cover_all(
+def test_sixths_of_the_slow_tests_are_disjoint_and_cover_all(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thirds = []
-    for shard in range(3):
+    sixths = []
+    for shard in range(6):
         monkeypatch.setenv("ZOO_SLOW_SHARD", str(shard))
-        thirds.append(select(request, "slow", slow_names()))
-    assert all(thirds)
-    assert sum(map(len, thirds)) == len(set.union(*thirds)) == 30
+        sixths.append(select(request, "slow", slow_names()))
+    assert all(sixths)
+    assert sum(map(len, sixths)) == len(set.union(*sixths)) == 30
 
 
 def test_gpu_run_imports_only_files_with_gpu_tests() -> None:

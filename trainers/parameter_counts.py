@@ -85,7 +85,8 @@ def page(published: Iterable[PublishedCount]) -> str:
 
 def _names() -> Sequence[str]:
     """Architectures and presets, in the order of `zoo list`."""
-    return sorted({*zoo.list_processors(), *zoo.list_presets()})
+    own = {name for name in zoo.list_processors() if zoo.describe(name).cls.__module__.startswith("zoo.")}
+    return sorted({*own, *zoo.list_presets()})
 
 
 def _compared(entry: PublishedCount) -> str:
