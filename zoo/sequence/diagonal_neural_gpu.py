@@ -16,7 +16,9 @@ where not named.
 Follows the authors' code (github.com/LUMII-Syslab/DNGPU). Its bins pad all sequences to one length, which is then
 the number of iterations; here a sequence takes as many as it has tokens and its padding costs nothing, so that batch
 mates change nothing. Dropout, which the authors have at a rate of 0.1, and of 0.5 for addition, is an option. Their
-noise of gradients and the tuning of the penalty's weight during training are left out.
+noise of gradients is left out. They tune the penalty's weight, so that it stays as small a share of the loss as the
+learning rate is: a fixed one keeps gates from opening all the way, and what passes many of them fades. In place of that
+`saturation_decay` lets the weight fall geometrically over training.
 """
 
 from __future__ import annotations
@@ -60,10 +62,13 @@ class DiagonalNeuralGPUConfig(ProcessorConfig):
 
     diagonal: bool = option(True, "gates carry a third of the maps from either neighbour; without, none are shifted")
     saturation_weight: float = option(1e-3, "weight of the penalty on what saturates the hard functions")
+    saturation_decay: float = option(1.0, "share of that weight that is left at the end of training")
     dropout: float = option(0.0, "share of the entries of tokens and candidates that is zeroed in training")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 < self.saturation_decay <= 1:
+            raise ValueError(f"saturation_decay must be above 0 and at most 1, not {self.saturation_decay}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be from 0 to below 1, not {self.dropout}")
 
@@ -121,12 +126,18 @@ class DiagonalNeuralGPU(WholeSequence):
         self.reset = convolution(self.hidden_size, RESET_BIAS)
         self.gate = convolution(self.hidden_size, GATE_BIAS)
         self.candidate = convolution(self.hidden_size, 0.0)
+        self.saturation: Tensor
+        self.register_buffer("saturation", torch.tensor(config.saturation_weight), persistent=False)
+
+    def anneal(self, progress: float) -> None:
+        """Set the weight of the penalty."""
+        self.saturation.fill_(self.config.saturation_weight * self.config.saturation_decay**progress)
 
     def forward(self, inputs: Inputs, hidden: Latents, topology: Topology, state: State) -> Step:
         """All iterations; see `Processor.forward`."""
         sequence, mask = self.read(inputs, hidden, topology)
         nodes, cost = self.iterate(sequence.transpose(1, 2), mask)
-        penalties = {"saturation": self.config.saturation_weight * cost}
+        penalties = {"saturation": self.saturation * cost}
         return Step(Latents(topology.from_sequence(nodes.transpose(1, 2))), state, penalties=penalties)
 
     def iterate(

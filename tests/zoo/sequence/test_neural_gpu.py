@@ -208,6 +208,21 @@ def test_dropout_zeroes_tokens_and_candidates_in_training_only() -> None:
     torch.testing.assert_close(out(), torch.full_like(x, 0.4))
 
 
+def test_the_weight_of_saturation_falls_geometrically_over_training() -> None:
+    processor = filled("diagonal_neural_gpu", saturation_weight=0.1, saturation_decay=0.01)
+    x, topology = torch.randn(2, 5, WIDTH) * 3, DenseTopology(2, 5)
+
+    def penalty(progress: float | None) -> Tensor:
+        if progress is not None:
+            processor.anneal(progress)
+        return processor(Inputs(Latents(x)), Latents(torch.zeros_like(x)), topology, ()).penalties["saturation"]
+
+    start = penalty(None)
+    assert (start > 0).all()
+    for progress, share in ((0.0, 1.0), (0.5, 0.1), (1.0, 0.01)):
+        torch.testing.assert_close(penalty(progress), share * start)
+
+
 @pytest.mark.parametrize("name", ["neural_gpu", "diagonal_neural_gpu"])
 def test_large_inputs_stay_finite_and_bounded(name: str) -> None:
     processor = filled(name)
@@ -237,6 +252,8 @@ def test_impossible_sizes_are_refused() -> None:
     for name in ("height", "units", "relaxations"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1"):
             zoo.create("neural_gpu", **{name: 0})
+    with pytest.raises(ValueError, match="saturation_decay must be above 0"):
+        zoo.create("diagonal_neural_gpu", saturation_decay=0.0)
     with pytest.raises(ValueError, match="dropout must be from 0 to below 1"):
         zoo.create("diagonal_neural_gpu", dropout=1.0)
     with pytest.raises(ValueError, match="cutoff must be at least 1"):
