@@ -74,6 +74,8 @@ def cube(n: float) -> float:
 
 
 SWEEP = Family(name="sweep", layout="sequence", sizes=(32, 64, 128, 256), time=linear, memory=linear, batch=4)
+# One operator for all steps: short ones would be mostly its launch.
+RECURRENT = replace(SWEEP, sizes=(256, 512, 1024, 2048))
 SET = Family(name="set", layout="sequence", sizes=(4096, 8192, 16384, 32768), time=linear, memory=linear)
 SHUFFLE = Family(
     name="shuffle-exchange",
@@ -100,12 +102,14 @@ ATTENTION = Family(
     memory=linear,
     width=64,
 )
-DENSE = Family(name="dense messages", layout="dense", sizes=(128, 256, 512, 1024), time=square, memory=square, width=32)
+# The smallest is larger than caches: where tensors outgrow these, time grows faster than the work.
+DENSE = Family(
+    name="dense messages", layout="dense", sizes=(256, 512, 1024, 2048), time=square, memory=square, width=64
+)
 # Kept is little more than a chunk takes up to some hundred nodes.
-DENSE_LEAN = replace(DENSE, sizes=(250, 500, 1000, 2000))
+DENSE_LEAN = replace(DENSE, sizes=(250, 500, 1000, 2000), width=32)
 # Many channels of triplets and few of pairs: what grows with n² is not soon a small part of the cost.
 TRIPLETS = Family(name="triplets", layout="dense", sizes=(90, 180, 360, 720), time=cube, memory=square, width=8)
-# From some ten thousand nodes on, tensors pass 32 MiB, and the C library maps and clears each of them anew.
 SPARSE = Family(name="sparse messages", layout="sparse", sizes=(1000, 2000, 4000, 8000), time=linear, memory=linear)
 
 
@@ -125,9 +129,9 @@ class Case:
 
 GIVEN = {"adjacency": "given"}
 SWEPT: dict[str, dict[str, Any]] = {
-    name: {} for name in ("adnc", "adnc.unidirectional", "baby_ntm", "dnc", "dnc.csordas2019", "gru", "lstm", "ntm")
+    name: {} for name in ("adnc", "adnc.unidirectional", "baby_ntm", "dnc", "dnc.csordas2019", "ntm")
 }
-SWEPT |= {name: {} for name in ("rnn", "sam", "sdnc", "stack_rnn", "suzgun_stack_rnn")}
+SWEPT |= {name: {} for name in ("sam", "sdnc", "stack_rnn", "suzgun_stack_rnn")}
 SWEPT |= {name: {"word": 16, "controller_size": 32} for name in ("neural_deque", "neural_queue", "neural_stack")}
 MESSAGES: dict[str, tuple[Family, ...]] = {
     name: (DENSE, SPARSE) for name in ("gat", "gatv2", "gin", "iter_gnn", "linear_mpnn", "mpnn.xu2021")
@@ -136,6 +140,7 @@ MESSAGES |= {name: (DENSE, SPARSE) for name in ("neural_executor", "neural_execu
 MESSAGES |= {name: (DENSE,) for name in ("gat_full", "gatv2_full", "mpnn", "gmpnn", "memnet", "memnet_full")}
 CASES = (
     *(Case(name=name, family=SWEEP, options=options) for name, options in SWEPT.items()),
+    *(Case(name=name, family=RECURRENT) for name in ("gru", "lstm", "rnn")),
     Case(name="deep_sets", family=SET),
     *(Case(name=name, family=SHUFFLE) for name in ("shuffle_exchange", "residual_shuffle_exchange")),
     Case(name="matrix_shuffle_exchange", family=MATRIX_SHUFFLE),

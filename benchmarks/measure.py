@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import statistics
 import sys
@@ -17,6 +18,8 @@ from torch.profiler import ProfilerActivity, profile
 NO_PEER = "peer not installed: pip install '.[peers]'"
 MIB = 2**20
 HOPELESS = 4.0
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,18 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_pages() -> None:
+    """Have the C library keep what is freed, where it is glibc: from 32 MiB on it would map every tensor anew.
+
+    The kernel clears pages that are mapped, which costs more than most operators do: the time of a step would jump
+    where its tensors pass that size.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1)):
+            mallopt(parameter, value)
 
 
 def interleave(

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from tasks.spec import Location, Probe, Type
-from zoo.edges import Edges, edge_linear, fold
+from zoo.edges import Edges, edge_linear, fold, map_edges
 from zoo.encoders import (
     TRIPLET_WIDTH,
     channels,
@@ -27,7 +27,7 @@ from zoo.encoders import (
     pointer_channels,
     truncated_normal_,
 )
-from zoo.topology import Reduce, Topology
+from zoo.topology import DenseTopology, Reduce, Topology
 from zoo.triplets import triplet_scores
 
 
@@ -49,6 +49,22 @@ class Read(NamedTuple):
     topology: Topology
     noise: Tensor | None = None
     cubes: tuple[Float[Tensor, "batch n n n"], ...] = ()
+
+    def select(self, graphs: Int[Tensor, " graphs"]) -> Read:
+        """The same of some graphs of a dense batch, by number."""
+        assert isinstance(self.topology, DenseTopology)
+
+        def pick(value: Tensor) -> Tensor:
+            return value[graphs]
+
+        return Read(
+            pick(self.nodes),
+            tuple(map_edges(pick, value) for value in self.edges),
+            tuple(map(pick, self.graph)),
+            self.topology.select(graphs),
+            None if self.noise is None else pick(self.noise),
+            tuple(map(pick, self.cubes)),
+        )
 
 
 class Sizes(NamedTuple):

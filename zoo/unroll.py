@@ -15,11 +15,11 @@ from zoo.codec import Codec, ReasonerConfig
 from zoo.decoders import Read, candidates, feedback
 from zoo.encoders import channels, encoded_at
 from zoo.noise import gumbel, uniform
+from zoo.outputs import Outputs
 from zoo.prediction import Carry, Prediction
 from zoo.processor import Inputs, Latents, Processor, State, Step
 from zoo.recording import Record
 from zoo.topology import DenseTopology, SparseTopology, Topology
-from zoo.topology.base import trailing
 
 # Streams of keyed noise; permutations take the ones from the second on, one for each step and decoder.
 _FORCING, _GUMBEL = 1, 2
@@ -74,7 +74,6 @@ class Unroll:
         limit = self.config.max_steps if self.training else self.config.eval_max_steps or self.config.max_steps
         self.num_steps = limit if steps == "halt" else int(self.own_steps.max())
         self.live = (torch.arange(self.num_steps)[:, None] < self.own_steps).to(self.device, non_blocking=True)
-        self.ends = set((self.own_steps - 1).tolist())
         self.forced = self._forced()
 
     def _static_channels(self) -> dict[str, Tensor]:
@@ -117,8 +116,7 @@ class Unroll:
             hidden, state = self.carry.hidden, self.carry.state
         else:
             hidden, state = self._initial(inputs, records)
-        outputs: dict[str, Tensor] = {}
-        streams: dict[str, list[Tensor]] = {}
+        outputs = Outputs(self.topology, self.own_steps, halts=self.config.steps == "halt")
         hints: dict[str, list[Tensor]] = {}
         penalties: dict[str, Tensor] = {}
         trace: list[Step] = []
@@ -133,10 +131,10 @@ class Unroll:
             for name, value in predicted.items():
                 hints.setdefault(name, []).append(value)
             live = alive if self.config.steps == "halt" else self.live[t]
-            self._decode_outputs(t, read, step, live, outputs, streams)
+            self._decode_outputs(t, read, step, live, outputs)
             for name, value in step.penalties.items():
                 penalties[name] = penalties.get(name, 0.0) + torch.where(live, value, 0.0)
-            fed = self._next_hints(t, predicted, step.decided, streams)
+            fed = self._next_hints(t, predicted, step.decided, outputs)
             hidden, state = step.hidden, step.state
             if self.keep_trace:
                 trace.append(step)
@@ -148,11 +146,10 @@ class Unroll:
                 alive = alive & ~step.halt
                 if not bool(alive.any()):
                     break
-        outputs |= {name: torch.stack(values) for name, values in streams.items()}
         stacked = {name: torch.stack(values) for name, values in hints.items()}
         carry = Carry(hidden, state, fed)
         about = self.topology, self.batch.spec
-        return Prediction(outputs, stacked, penalties, carry, tuple(trace), *about, tuple(records))
+        return Prediction(outputs.result(), stacked, penalties, carry, tuple(trace), *about, tuple(records))
 
     def _initial(self, inputs: Inputs, records: list[Record]) -> tuple[Latents, State]:
         """The processor's start."""
@@ -269,7 +266,7 @@ class Unroll:
         t: int,
         predicted: Mapping[str, Tensor],
         decided: Mapping[str, Tensor],
-        streams: Mapping[str, list[Tensor]],
+        outputs: Outputs,
     ) -> dict[str, Tensor]:
         """Channels of the hints fed in at step t + 1: decided by the processor, predicted, or true where forced."""
         if not self.task.encode_hints:
@@ -282,7 +279,7 @@ class Unroll:
             if head in decided:
                 value = self._channels(probe, decided[head])
             elif probe.echoes:
-                value = self._echo(probe, t, streams[probe.echoes][-1])
+                value = self._echo(probe, t, outputs.newest(probe.echoes))
             else:
                 value = self._feedback(probe, predicted[probe.name], soft=self.config.feedback == "soft")
             if forced is not None:
@@ -338,46 +335,19 @@ class Unroll:
         logits = step.heads[self.heads[probe.name]]
         return candidates(self.topology, probe.domain).log_softmax(logits, "receiver") if probe.is_pointer else logits
 
-    def _decode_outputs(
-        self,
-        t: int,
-        read: Read,
-        step: Step,
-        live: Bool[Tensor, " batch"],
-        outputs: dict[str, Tensor],
-        streams: dict[str, list[Tensor]],
-    ) -> None:
-        """Add this step's outputs, for the samples that still run."""
-        halts = self.config.steps == "halt"
+    def _decode_outputs(self, t: int, read: Read, step: Step, live: Bool[Tensor, " batch"], outputs: Outputs) -> None:
+        """Add this step's outputs, for the samples that they are due of."""
         for k, probe in enumerate(self.batch.spec.outputs):
-            if not (probe.streamed or halts or t in self.ends):
+            if not outputs.due(probe, t):
                 continue
+            graphs = outputs.graphs(probe, t)
             if probe.name in self.heads:
                 logits = self._head_logits(probe, step)
+                logits = logits if graphs is None else logits[graphs]
             else:
-                logits = self.task.decoders[probe.name](self._with_noise(read, probe, t, k))
-            if probe.streamed:
-                streams.setdefault(probe.name, []).append(logits)
-                continue
-            named = (
-                {probe.name: logits}
-                if isinstance(logits, Tensor)
-                else dict(zip((probe.name, probe.name + ":head"), logits, strict=True))
-            )
-            for name, value in named.items():
-                if name in outputs:
-                    location = Location.EDGE if name == probe.name and self._on_edges(probe) else self._location(probe)
-                    keep = self.topology.per_entry(live, location)
-                    value = torch.where(trailing(keep, value), value, outputs[name])
-                outputs[name] = value
-
-    def _on_edges(self, probe: Probe) -> bool:
-        """Whether a probe's logits lie on edges."""
-        return probe.location is Location.EDGE or (probe.location is Location.NODE and probe.is_pointer)
-
-    def _location(self, probe: Probe) -> Location:
-        """Where a probe's logits lie, if not on edges: an index is a distribution over nodes."""
-        return Location.NODE if probe.type is Type.MASK_ONE or probe.is_pointer else probe.location
+                given = self._with_noise(read, probe, t, k)
+                logits = self.task.decoders[probe.name](given if graphs is None else given.select(graphs))
+            outputs.add(probe, t, logits, live)
 
     def _with_noise(self, read: Read, probe: Probe, t: int, k: int) -> Read:
         """The same, with Gumbel noise for a permutation in training."""

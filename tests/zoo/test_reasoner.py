@@ -242,6 +242,21 @@ def test_steps_until_halt_have_a_limit_of_their_own_in_evaluation(evaluation, ex
     assert len(spy.seen) == 3 + expected
 
 
+def test_outputs_are_decoded_once_a_sample_and_hints_at_every_step() -> None:
+    task = tasks.create("bfs")
+    batch = task.sample(batch_size=12, size=9, distribution="sparse")
+    steps = batch.steps.tolist()
+    assert len(set(steps)) > 1
+    model = reasoner(task)
+    rows: dict[str, list[int]] = {"pi": [], "pi_h": []}
+    for name, counts in rows.items():
+        decoder = model.tasks["bfs"].decoders[name]
+        decoder.register_forward_hook(lambda module, args, out, counts=counts: counts.append(len(out)))
+    model(batch)
+    assert rows["pi"] == [steps.count(step) for step in sorted(set(steps))]
+    assert rows["pi_h"] == [len(steps)] * max(steps)
+
+
 def test_halting_freezes_each_sample_at_its_own_step():
     task = tasks.create("bfs")
     halts = torch.tensor([1, 3, 2])

@@ -55,11 +55,20 @@ class DenseTopology(Topology):
 
     def _like(self, adjacency: Tensor | None) -> DenseTopology:
         """The same nodes with other edges."""
+        return self._made(self.batch_size, self._node_mask, adjacency)
+
+    def select(self, graphs: Int[Tensor, " graphs"]) -> DenseTopology:
+        """Some of the graphs, by number."""
+        mask, adjacency = (None if x is None else x[graphs] for x in (self._node_mask, self._adjacency))
+        return self._made(len(graphs), mask, adjacency)
+
+    def _made(self, batch_size: int, mask: Tensor | None, adjacency: Tensor | None) -> DenseTopology:
+        """Graphs of the same padded size."""
         other = object.__new__(DenseTopology)
-        other.batch_size, other.max_nodes, other.device = self.batch_size, self.max_nodes, self.device
-        other.uniform, other._node_mask = self.uniform, self._node_mask
+        other.batch_size, other.max_nodes, other.device = batch_size, self.max_nodes, self.device
+        other.uniform, other._node_mask = self.uniform, mask
         other._adjacency = adjacency
-        other._edge_mask = _edges_between(self._node_mask, adjacency)
+        other._edge_mask = _edges_between(mask, adjacency)
         return other
 
     def senders(self, nodes: Shaped[Tensor, "*nodes"]) -> Shaped[Tensor, "*edges"]:
