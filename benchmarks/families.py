@@ -37,6 +37,7 @@ class Family:
         memory: likewise the peak of memory.
         width: hidden width.
         batch: graphs in a batch.
+        passes: whether a step is as many passes as nodes, each with operators to launch.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Family:
     memory: Callable[[float], float]
     width: int = 16
     batch: int = 1
+    passes: bool = False
 
 
 def linear(n: float) -> float:
@@ -77,22 +79,30 @@ SWEEP = Family(name="sweep", layout="sequence", sizes=(32, 64, 128, 256), time=l
 # One operator for all steps: short ones would be mostly its launch.
 RECURRENT = replace(SWEEP, sizes=(256, 512, 1024, 2048))
 SET = Family(name="set", layout="sequence", sizes=(4096, 8192, 16384, 32768), time=linear, memory=linear)
+# The smallest of what keeps all its layers is larger than caches: where tensors outgrow these, time grows faster than
+# the work.
 SHUFFLE = Family(
     name="shuffle-exchange",
     layout="sequence",
-    sizes=(2048, 4096, 8192, 16384),
+    sizes=(4096, 8192, 16384, 32768),
     time=linearithmic,
     memory=linearithmic,
 )
 MATRIX_SHUFFLE = Family(
     name="shuffle-exchange of pairs",
     layout="dense",
-    sizes=(32, 64, 128, 256),
+    sizes=(64, 128, 256, 512),
     time=square_linearithmic,
     memory=square_linearithmic,
 )
 ITERATED = Family(
-    name="as many passes as tokens", layout="sequence", sizes=(32, 64, 128, 256), time=square, memory=square
+    name="as many passes as tokens",
+    layout="sequence",
+    sizes=(64, 128, 256, 512),
+    time=square,
+    memory=square,
+    width=32,
+    passes=True,
 )
 ATTENTION = Family(
     name="attention to all tokens",
@@ -102,7 +112,6 @@ ATTENTION = Family(
     memory=linear,
     width=64,
 )
-# The smallest is larger than caches: where tensors outgrow these, time grows faster than the work.
 DENSE = Family(
     name="dense messages", layout="dense", sizes=(256, 512, 1024, 2048), time=square, memory=square, width=64
 )

@@ -2,7 +2,8 @@
 
 Growth: time and peak memory of a step with its derivative, for every architecture at four sizes, each twice the one
 before. The claim is the exponent of the growth, held against that of the architecture's family (`benchmarks.families`).
-It is fitted to the increments from size to size, in which fixed costs (operators to launch, buffers of chunks) cancel.
+It is fitted to the increments from size to size, in which fixed costs (operators to launch, buffers of chunks) cancel;
+of architectures that pass over the nodes as many times as there are, to those of the time of a pass.
 On the CPU the clock is that of the process, and the least of some runs counts: what else runs can only add to it.
 
 Targets: `sam` against `ntm` with the heads and words of the paper and a large memory, a million tokens through
@@ -119,9 +120,10 @@ def held_against(
         costs: likewise seconds or bytes.
         details: lines below the row.
     """
-    family = case.family
-    law = family.time if what.startswith("time") else family.memory
-    found, meant = exponent(counted, costs), exponent(counted, [law(count) for count in counted])
+    family, timed = case.family, what.startswith("time")
+    law = family.time if timed else family.memory
+    each = timed and family.passes
+    found, meant = (exponent(counted, one, each=each) for one in (costs, [law(count) for count in counted]))
     return Row(
         name="processors",
         case=f"{case.label}: exponent of {what}; {family.name}, {law.__doc__} from {counted[0]} to {counted[-1]}",
@@ -135,11 +137,14 @@ def held_against(
     )
 
 
-def exponent(sizes: Sequence[int], costs: Sequence[float]) -> float:
+def exponent(sizes: Sequence[int], costs: Sequence[float], *, each: bool = False) -> float:
     """Exponent p of costs a + b · size^p, of sizes that double; NaN if a larger one is not dearer.
 
-    The least-squares slope of log increments against log size.
+    The least-squares slope of log increments against log size. With `each` every unit of the size has a fixed cost
+    too, of costs size · (a + b · size^(p - 1)).
     """
+    if each:
+        return 1 + exponent(sizes, [cost / size for size, cost in zip(sizes, costs, strict=True)])
     increments = [after - before for before, after in pairwise(costs)]
     return slope(sizes[1:], increments) if min(increments) > 0 else math.nan
 

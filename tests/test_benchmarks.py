@@ -166,6 +166,9 @@ def test_exponent_leaves_out_what_does_not_grow() -> None:
     sizes = [8, 16, 32, 64]
     assert processors.exponent(sizes, [5e4 + 3.0 * size**3 for size in sizes]) == pytest.approx(3.0)
     assert math.isnan(processors.exponent(sizes, [1.0, 2.0, 2.0, 4.0]))
+    launched = [size * (5e4 + 3.0 * size) for size in sizes]
+    assert processors.exponent(sizes, launched, each=True) == pytest.approx(2.0)
+    assert processors.exponent(sizes, launched) < 1.5
 
 
 def test_growth_is_held_against_the_family() -> None:
