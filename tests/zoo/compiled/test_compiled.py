@@ -19,7 +19,7 @@ SEARCHES = ("binary_search", "parallel_search")
 STABLE = ("minimum", *SEARCHES, "insertion_sort", "bubble_sort", "odd_even_transposition_sort")
 SORTS = ("insertion_sort", "bubble_sort", "odd_even_transposition_sort", "heapsort", "quicksort")
 LARGEST = {"bubble_sort": 64, "odd_even_transposition_sort": 256, "dfs": 256}
-LARGEST |= {"divide_and_conquer_components": 256, "strongly_connected_components": 64}
+COMPONENTS = {"divide_and_conquer_components": 256, "strongly_connected_components": 64}
 PAIRS = [(name, processor) for name in list_algorithms() for processor in processors(name)]
 LATE = ("bellman_ford", "gatv2")
 EXACT_PAIRS = [pair for pair in PAIRS if pair[0] in EXACT and pair != LATE]
@@ -86,7 +86,7 @@ def test_every_output_is_right(name: str, processor: str) -> None:
 @pytest.mark.parametrize("size", [16, 64, 256, 1024])
 @pytest.mark.parametrize(("name", "processor"), [pair for pair in OUTPUT_PAIRS if pair[0] != "floyd_warshall"])
 def test_every_output_is_right_at_large_sizes(name: str, processor: str, size: int) -> None:
-    if size > LARGEST.get(name, size):
+    if size > (LARGEST | COMPONENTS).get(name, size):
         pytest.skip("a trace of so many frames takes too much memory or time")
     assert not outputs_wrong(name, processor, batch_size=2, size=size)
 
