@@ -14,11 +14,11 @@ from zoo.unroll import Unroll, topology_of
 DFS = tasks.create("dfs")
 
 
-def reasoner(**options: bool) -> zoo.Reasoner:
+def reasoner(*, reverse_edges: bool) -> zoo.Reasoner:
     """A network on the given edges."""
     torch.manual_seed(1)
     made = zoo.create("mpnn", hidden_size=8, adjacency="given")
-    return zoo.Reasoner(DFS.spec, made, config=ReasonerConfig(**options)).eval()
+    return zoo.Reasoner(DFS.spec, made, config=ReasonerConfig(reverse_edges=reverse_edges)).eval()
 
 
 def reversed_edges(batch: Batch) -> Batch:
