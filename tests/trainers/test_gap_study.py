@@ -13,7 +13,7 @@ from trainers.build import build
 from trainers.config import compose
 from trainers.gap import page, study, verdict
 from trainers.gap.parameters import mismatch
-from trainers.gap.sides import Side, load_side
+from trainers.networks import Loaded, load_network
 from trainers.usage import UsageError
 
 NETWORKS = {network.name: network for network in study.networks()}
@@ -49,8 +49,8 @@ def test_networks_have_the_shape_of_the_compiled_ones(name: str) -> None:
     config = compose(network.command_line("drawn", 1))
     assert config.settings.compiled is None and config.settings.seed == 1 and config.trainer.max_steps > 0
     built = build(config)
-    one = Side("drawn", built.model, {task.name: task for task in built.tasks}, config.processor_name)
-    other = load_side(str(network.reference), like=one)
+    one = Loaded("drawn", built.model, {task.name: task for task in built.tasks}, config.processor_name)
+    other = load_network(str(network.reference), like=one)
     assert mismatch(one.model, other.model) is None and list(other.tasks) == [network.algorithm]
     for start in ("compiled", "noise", "noise_only"):
         config = compose(network.command_line(start, 0))

@@ -16,8 +16,8 @@ from trainers.evaluation import MEMORY_BYTES, default_dtype, samples_at_once
 from trainers.gap.course import Course
 from trainers.gap.hearing import Distances, Heard, heard, listening
 from trainers.gap.parameters import parameter_distances
-from trainers.gap.sides import Side
 from trainers.metrics import Tally
+from trainers.networks import Loaded
 from zoo.prediction import Prediction
 
 BATCH = 32
@@ -27,8 +27,8 @@ _Receive = Callable[[Tensor, Tensor, Tensor], None]
 
 
 def measure(
-    learned: Side,
-    compiled: Side | None,
+    learned: Loaded,
+    compiled: Loaded | None,
     task: Task,
     *,
     sizes: Sequence[int],
@@ -70,7 +70,7 @@ def measure(
 
 
 def _cell(
-    learned: Side, compiled: Side | None, task: Task, size: int, graphs: int, distribution: str, seed: int
+    learned: Loaded, compiled: Loaded | None, task: Task, size: int, graphs: int, distribution: str, seed: int
 ) -> dict[str, Any]:
     """One size."""
     # The reference first: the other one is compared with what it heard.
@@ -102,7 +102,7 @@ def _cell(
     return cell | {"heard": None if compiled is None else apart.result()}
 
 
-def _kept_at_once(reference: Side, task: Task, size: int, distribution: str) -> int:
+def _kept_at_once(reference: Loaded, task: Task, size: int, distribution: str) -> int:
     """How many graphs' shares of senders, of all parts and steps, fit `MEMORY_BYTES`; at least 1."""
     one = task.sample(size=size, batch_size=1, distribution=distribution, layout="dense")
     numbers = int(one.sizes.max()) ** 2 * one.num_steps * reference.model.processor.hidden_size
@@ -134,7 +134,7 @@ class _Reference:
             self._apart.add(heard(shares, exists), self._kept[step], live)
 
 
-def _run(side: Side, batch: Batch, receive: _Receive | None) -> tuple[Batch, Prediction]:
+def _run(side: Loaded, batch: Batch, receive: _Receive | None) -> tuple[Batch, Prediction]:
     """A network's predictions for a batch, and whom it hears, told as they are made."""
     listens = nullcontext() if receive is None else listening(side.model.processor, receive)
     with default_dtype(side.precision), torch.inference_mode(), listens:

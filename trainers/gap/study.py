@@ -30,7 +30,7 @@ from trainers.config_groups import FOLDER, read_list
 from trainers.experiment import run
 from trainers.gap.command import measure_gap
 from trainers.gap.measure import measure as measure_sides
-from trainers.gap.sides import load_side
+from trainers.networks import load_network
 from trainers.usage import UsageError, unknown
 from zoo.compiled import list_algorithms, processors
 
@@ -206,7 +206,7 @@ def _gap(network: Network, folder: str) -> dict[str, Any]:
     if network.reference is not None:
         how = {"sizes": SIZES, "graphs": GRAPHS, "distribution": network.distribution}
         return measure_gap(folder, network.reference, **how).record
-    learned = load_side(folder)
+    learned = load_network(folder)
     task = learned.tasks[network.algorithm]
     distribution = network.distribution or task.distributions[0]
     return measure_sides(learned, None, task, sizes=SIZES, graphs=GRAPHS, distribution=distribution)
