@@ -289,8 +289,10 @@ def _compile(options: argparse.Namespace) -> int:
     if options.list:
         from zoo.compiled import list_algorithms, processors
 
-        for name in list_algorithms():
-            print(f"{name:<16}{', '.join(processors(name))}")
+        names = list_algorithms()
+        width = max(map(len, names))
+        for name in names:
+            print(f"{name:<{width}}  {', '.join(processors(name))}")
         return 0
     if options.algorithm is None:
         raise UsageError("name an algorithm to compile", "`zoo compile --list` shows them")
