@@ -137,19 +137,20 @@ def page(known: Mapping[Case, Mapping[str, Count]]) -> str:
 
 
 def draw(known: Mapping[Case, Mapping[str, Count]], path: Path) -> Path:
-    """Errors of outputs above, of hints below, against the number of nodes: a column for each graph algorithm."""
+    """Errors of outputs above, of hints below, against the number of nodes: a column for each kind of algorithm."""
     drawn = lines(known)
     columns: dict[str, tuple[str, ...]] = {name: (name,) for name in ("bfs", "bellman_ford", "dfs", "floyd_warshall")}
     columns |= {"components": ("divide_and_conquer_components", "strongly_connected_components")}
+    columns |= {"minimum, searches": ("minimum", "binary_search", "parallel_search")}
     taken = {name for names in columns.values() for name in names}
-    columns |= {"keys": tuple(name for name in list_algorithms() if name not in taken)}
+    columns |= {"sorts": tuple(name for name in list_algorithms() if name not in taken)}
     figure = new_figure(3.2 * len(columns), 7.6)
     axes = figure.subplots(2, len(columns), sharey=True, squeeze=False)
     for column, (title, algorithms) in enumerate(columns.items()):
         mine = [line for line in drawn if line.algorithm in algorithms]
         for row, what in enumerate(("outputs", "hints")):
             _draw_panel(axes[row, column], mine, what, named=len(algorithms) > 1)
-        axes[0, column].set_title("minimum, search, sorts" if title == "keys" else title)
+        axes[0, column].set_title(title)
         axes[1, column].set_xlabel("nodes")
         axes[1, column].legend(
             *axes[0, column].get_legend_handles_labels(),
