@@ -54,7 +54,7 @@ def test_a_resumed_training_counts_what_was_taken_before(tmp_path: Path) -> None
     saved = checkpoint.load(checkpoint.path_of(folder, 2))
     state = saved.state
     assert 0 < state["seconds"] <= first["seconds"] and 0 < state["cpu_seconds"] <= first["cpu_seconds"]
-    taken = state | {"seconds": 1000.0, "cpu_seconds": 2000.0}
+    taken = {**state, "seconds": 1000.0, "cpu_seconds": 2000.0}
     shutil.rmtree(checkpoint.path_of(folder, 2))
     checkpoint.save(folder, dataclasses.replace(saved, state=taken), keep=1)
     second = fit(3)

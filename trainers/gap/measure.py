@@ -92,7 +92,8 @@ def _cell(
         frames += int(batch.lengths.sum())
         reference = None if compiled is None else _Reference(batch, apart)
         for name, (tally, course) in scores.items():
-            there, prediction = _run(sides[name], batch, reference and reference.receiver(name))
+            receive = None if reference is None else reference.receiver(name)
+            there, prediction = _run(sides[name], batch, receive)
             tally.add(there, prediction)
             course.add(there, prediction)
     cell: dict[str, Any] = {"n": size, "frames": frames / graphs, "compiled": None}

@@ -36,6 +36,8 @@ on as many graphs of {TRAINED} nodes, the same inputs. Hints are held to each al
 Components are named by other nodes in the two algorithms.
 
 - `score`, `exact`, `until`, `heard` as above; `hints`: share right of the hint that is least right, numbers aside.
+- `until, compiled`: likewise of the compiled network; below 1 where its steps cannot tell every hint in time, which may
+  be out of a trained network's reach, too.
 - `frames`: of a trajectory, the given first one included, mean over the graphs that are scored. A share of two steps is
   another thing than one of a hundred, which `until` does not tell.
 - `updates` and `processor seconds`: what the training took, validation included.
@@ -105,7 +107,12 @@ def _values(record: Record, size: int) -> dict[str, float]:
     hints = [
         hint["mean"] for hint in cell["learned"]["hints"].values() if hint.get("right") and hint["mean"] is not None
     ]
-    return values(record, size) | {"hints": min(hints, default=math.nan), "frames": cell["frames"]}
+    ceiling = (cell["compiled"] or {}).get("until")
+    return values(record, size) | {
+        "hints": min(hints, default=math.nan),
+        "until, compiled": math.nan if ceiling is None else ceiling,
+        "frames": cell["frames"],
+    }
 
 
 def _sentence(pair: Pair, seeds: Seeds) -> str:
@@ -145,14 +152,14 @@ def _hypothesis(pairs: Sequence[Pair], seeds: Seeds) -> str:
 
 def _table(pair: Pair, seeds: Seeds) -> list[str]:
     """A row an algorithm and size."""
-    names = ("score", "exact", "hints", "until", "heard")
+    names = ("score", "exact", "hints", "until", "until, compiled", "heard")
     head = ["algorithm", "kind", "n", *names, "frames", "updates", "processor seconds", "seeds"]
     rows = []
     for kind, network in _members(pair):
         there = seeds[network.name]
         for size in SIZES if there else ():
             each = [_values(record, size) for record in there]
-            cells = [told([one[name] for one in each]) for name in names]
+            cells = [told([one[name] for one in (each[:1] if "compiled" in name else each)]) for name in names]
             cells.append(f"{statistics.fmean(one['frames'] for one in each):.1f}")
             first = [f"`{network.algorithm}`", kind]
             last = [

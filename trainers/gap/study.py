@@ -204,12 +204,12 @@ def measure(
 def _gap(network: Network, folder: str) -> dict[str, Any]:
     """See `trainers.gap.measure.measure`."""
     if network.reference is not None:
-        how = {"sizes": SIZES, "graphs": GRAPHS, "distribution": network.distribution}
-        return measure_gap(folder, network.reference, **how).record
+        of, distribution = network.reference, network.distribution
+        return measure_gap(folder, of, sizes=SIZES, graphs=GRAPHS, distribution=distribution).record
     learned = load_network(folder)
     task = learned.tasks[network.algorithm]
-    distribution = network.distribution or task.distributions[0]
-    return measure_sides(learned, None, task, sizes=SIZES, graphs=GRAPHS, distribution=distribution)
+    kind = network.distribution or task.distributions[0]
+    return measure_sides(learned, None, task, sizes=SIZES, graphs=GRAPHS, distribution=kind)
 
 
 def listing(results: Path = ledger.RESULTS) -> str:
