@@ -24,8 +24,8 @@ SORTING: dict[str, Any] = {"pair": "sorting", "kind": "parallel", "partner": "bu
 def _record(network: study.Network, seed: int, score: float, until: float, heard: float | None) -> dict[str, Any]:
     """What a measurement might have written; scores fall with size."""
     cells = []
-    for size in study.SIZES:
-        share = score * study.SIZES[0] / size
+    for size in study.PAIRED:
+        share = score * study.PAIRED[0] / size
         hints = {"h": {"right": [until], "mean": until}, "d": {"error": [3.0], "mean": 3.0}}
         learned = {"score": share, "exact": share, "until": until, "hints": hints}
         apart = None if heard is None else {"matched": {"even": 2.0, "nearest": heard}}
@@ -54,7 +54,7 @@ def test_the_two_of_a_pair_are_one_network_trained_alike(name: str) -> None:
     configs = [compose(network.command_line("drawn", 0)) for network in (pair.parallel, pair.sequential)]
     one, other = (schema.plain([each.processor, each.reasoner, each.trainer]) for each in configs)
     assert one == other and one[0]["options"]["hidden_size"] == 32
-    assert configs[0].trainer.max_steps == 1000 and configs[0].trainer.sizes == (study.SIZES[0],)
+    assert configs[0].trainer.max_steps == 500 and configs[0].trainer.sizes == (study.PAIRED[0],)
     for config, network in zip(configs, pair[1:], strict=True):
         assert config.settings.compiled is None and config.task_name == network.algorithm
         assert (network.reference is None) == (network.algorithm not in list_algorithms())
@@ -64,7 +64,7 @@ def test_the_two_of_a_pair_are_one_network_trained_alike(name: str) -> None:
 def test_a_pairs_network_is_trained_measured_and_recorded_compiled_or_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiles: bool
 ) -> None:
-    monkeypatch.setattr(study, "SIZES", (4,))
+    monkeypatch.setattr(study, "PAIRED", (4,))
     monkeypatch.setattr(study, "GRAPHS", 2)
     one, other = ("binary_search", "minimum") if compiles else ("quickselect", "binary_search")
     beside: dict[str, Any] = {"pair": "two", "kind": "sequential", "partner": other}
@@ -83,7 +83,7 @@ def test_a_pairs_network_is_trained_measured_and_recorded_compiled_or_not(
 
 
 def test_hints_of_a_network_alone_are_held_to_the_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "SIZES", (4,))
+    monkeypatch.setattr(study, "PAIRED", (4,))
     monkeypatch.setattr(study, "GRAPHS", 2)
     beside: dict[str, Any] = {"pair": "two", "kind": "parallel", "partner": "dfs"}
     network = study.Network(
@@ -126,7 +126,7 @@ def test_the_page_tells_of_pairs_what_the_records_tell(tmp_path: Path) -> None:
     text = (tmp_path / page.PAGE).read_text("utf-8")
     assert "At 16 nodes `parallel_search` has the higher score; neither follows its algorithm's steps further;" in text
     assert "the parallel one has the higher score in 1 of 1, the sequential one in 0" in text
-    assert "| 3.0 | 1000 | 100 ± 1 | 2 of 3 |" in text and text.count("| 64 |") == 2
+    assert "| 3.0 | 1000 | 100 ± 1 | 2 of 3 |" in text and text.count("| 32 |") == 2
     assert not page.stale(tmp_path)
     _write(tmp_path, pair.sequential, [0.4, 0.5], 1.0, 0.4)
     assert set(page.stale(tmp_path)) == {page.PAGE, page.FIGURES / "pairs-score.png"}

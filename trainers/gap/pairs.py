@@ -9,14 +9,14 @@ from typing import Literal
 
 from trainers.figures import Panel
 from trainers.gap.seeds import Record, line, spread, told
-from trainers.gap.study import SEEDS, SIZES, Network, Pair
+from trainers.gap.study import PAIRED, SEEDS, Network, Pair
 from trainers.gap.verdict import values
 
 Seeds = Mapping[str, Sequence[Record]]
 """Records from drawn weights of every seed, by network."""
 Ahead = Literal["parallel", "sequential", "neither"]
 
-TRAINED = SIZES[0]
+TRAINED = PAIRED[0]
 """The training size, at which one is said to be ahead."""
 FIGURES = {
     "pairs-score": ("score", "parallel against sequential: score of the outputs", "score"),
@@ -70,7 +70,9 @@ def panels(pairs: Sequence[Pair], seeds: Seeds, measure: str) -> list[Panel]:
     found = []
     for pair in pairs:
         lines = [
-            line(kind, {size: [_values(each, size)[measure] for each in seeds[network.name]] for size in SIZES}, colour)
+            line(
+                kind, {size: [_values(each, size)[measure] for each in seeds[network.name]] for size in PAIRED}, colour
+            )
             for colour, (kind, network) in enumerate(_members(pair))
         ]
         drawn = [each for each in lines if each is not None]
@@ -157,7 +159,7 @@ def _table(pair: Pair, seeds: Seeds) -> list[str]:
     rows = []
     for kind, network in _members(pair):
         there = seeds[network.name]
-        for size in SIZES if there else ():
+        for size in PAIRED if there else ():
             each = [_values(record, size) for record in there]
             cells = [told([one[name] for one in (each[:1] if "compiled" in name else each)]) for name in names]
             cells.append(f"{statistics.fmean(one['frames'] for one in each):.1f}")

@@ -37,15 +37,16 @@ from zoo.compiled import list_algorithms, processors
 STUDY = FOLDER / "gap.yaml"
 RECORDS = "gap"
 STARTS: Mapping[str, Sequence[str]] = {
-    "drawn": ("compiled=null", "trainer.precision=float32"),
+    "drawn": ("compiled=null",),
     "compiled": ("trainer.val_every=0", "trainer.max_steps=300"),
     "noise": ("trainer.val_every=0", "trainer.max_steps=300", "compiled_noise=0.1"),
     "noise_only": ("trainer.val_every=0", "trainer.max_steps=0", "compiled_noise=0.1"),
-    "chance": ("trainer.val_every=0", "trainer.max_steps=0", "compiled=null", "trainer.precision=float32"),
+    "chance": ("trainer.val_every=0", "trainer.max_steps=0", "compiled=null"),
 }
 """Where training starts, as words of the command line; the last two are not trained, and what others start from."""
 SEEDS = 3
-SIZES, GRAPHS = (16, 32, 64), 32
+SIZES, PAIRED, GRAPHS = (16, 32, 64), (16, 32), 32
+"""Sizes of the graphs that are measured, of pairs less, as sequential traces are long; and how many of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,9 @@ class Network:
     minutes: float = required("processor minutes a seed from drawn weights, about, on one core")
     words: tuple[str, ...] = required("how it is trained, in the words of the command line")
     steps: int = option(0, "training steps, where they are not those of the words")
+    precision: Literal["float32", "float64"] = option(
+        "float32", "of drawn weights; without a norm, latents may grow too large for float32 over a long trace"
+    )
     distribution: str | None = option(None, "graphs that it is compared on; null for the task's first")
     pair: str | None = option(None, "the problem that a parallel and a sequential algorithm solve, this being one")
     kind: Literal["parallel", "sequential"] | None = option(None, "which of the pair's it is")
@@ -72,6 +76,11 @@ class Network:
     def starts(self) -> Sequence[str]:
         """Those of `STARTS` that it is trained from."""
         return tuple(STARTS) if self.pair is None else ("drawn",)
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Of the graphs that are measured."""
+        return SIZES if self.pair is None else PAIRED
 
     @property
     def made_as(self) -> str:
@@ -90,7 +99,8 @@ class Network:
     def recipe(self, start: str) -> list[str]:
         """What sets a training apart, beside the options of the compiled network."""
         steps = [f"trainer.max_steps={self.steps}"] if self.steps else []
-        return [f"processor={self.processor}", f"task={self.algorithm}", *self.words, *steps, *STARTS[start]]
+        drawn = [f"trainer.precision={self.precision}"] if "compiled=null" in STARTS[start] else []
+        return [f"processor={self.processor}", f"task={self.algorithm}", *self.words, *steps, *STARTS[start], *drawn]
 
     def command_line(self, start: str, seed: int) -> list[str]:
         """The words of `zoo train`."""
@@ -145,7 +155,8 @@ def pairs(every: Sequence[Network]) -> list[Pair]:
             raise UsageError(f"gap: pair {name} is not of two", "give it one parallel and one sequential algorithm")
         if (one.partner, other.partner) != (other.algorithm, one.algorithm):
             raise UsageError(f"gap: {one.name} and {other.name} do not name one another", "partner is an algorithm")
-        if (one.processor, one.words, one.steps) != (other.processor, other.words, other.steps):
+        trained = [(each.processor, each.words, each.steps, each.precision) for each in (one, other)]
+        if trained[0] != trained[1]:
             raise UsageError(f"gap: {one.name} and {other.name} are trained differently", "give them equal words")
         found.append(Pair(name, one, other))
     return found
@@ -205,11 +216,11 @@ def _gap(network: Network, folder: str) -> dict[str, Any]:
     """See `trainers.gap.measure.measure`."""
     if network.reference is not None:
         of, distribution = network.reference, network.distribution
-        return measure_gap(folder, of, sizes=SIZES, graphs=GRAPHS, distribution=distribution).record
+        return measure_gap(folder, of, sizes=network.sizes, graphs=GRAPHS, distribution=distribution).record
     learned = load_network(folder)
     task = learned.tasks[network.algorithm]
     kind = network.distribution or task.distributions[0]
-    return measure_sides(learned, None, task, sizes=SIZES, graphs=GRAPHS, distribution=kind)
+    return measure_sides(learned, None, task, sizes=network.sizes, graphs=GRAPHS, distribution=kind)
 
 
 def listing(results: Path = ledger.RESULTS) -> str:
