@@ -37,6 +37,13 @@ overrides are Hydra's: GROUP=NAME for processor, memory, task, reasoner, trainer
 with -m also sweep=NAME, a grid of configs/sweep, and hydra/launcher=ray, several runs side by side
 """
 
+_EVAL = """\
+examples:
+  zoo eval latest --sizes 16 64 256
+  zoo eval mpnn.velickovic2022-bfs --sizes 32       shipped weights, see zoo reproduce --list
+  zoo eval mpnn.compiled-binary_search              an algorithm as weights, see zoo compile --list
+a run of the name comes before shipped and compiled weights
+"""
 _REPRODUCE = """\
 examples:
   zoo reproduce --list                              every baseline with its state and cost
@@ -127,10 +134,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     train.add_argument("--resume", metavar="RUN", help="go on with an interrupted run: a folder, a name or latest")
     train.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
 
-    evaluate = add("eval", _eval, "score a run's best weights")
-    evaluate.add_argument("run_name", metavar="RUN", help="a folder, a name or latest")
-    evaluate.add_argument("--sizes", type=int, nargs="+", help="sizes; the run's own by default")
-    evaluate.add_argument("--distributions", nargs="+", help="input distributions; the run's own by default")
+    evaluate = add("eval", _eval, "score a network: a run's best weights, shipped or compiled ones", epilog=_EVAL)
+    evaluate.add_argument("network", metavar="NETWORK", help=gap.NETWORK)
+    evaluate.add_argument("--sizes", type=int, nargs="+", help="sizes; by default the run's, row's or compiler's own")
+    evaluate.add_argument("--distributions", nargs="+", help="input distributions; likewise")
     evaluate.add_argument("--samples", type=int, help="graphs a cell")
     evaluate.add_argument("--seed", type=int, help="of the held-out samples")
     evaluate.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where; the run's own by default")
@@ -265,10 +272,10 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _eval(options: argparse.Namespace) -> int:
-    from trainers.command import evaluate_run
+    from trainers.command import evaluate_network
 
-    return evaluate_run(
-        options.run_name,
+    return evaluate_network(
+        options.network,
         runs_dir=options.runs_dir,
         sizes=options.sizes,
         distributions=options.distributions,
@@ -282,8 +289,10 @@ def _compile(options: argparse.Namespace) -> int:
     if options.list:
         from zoo.compiled import list_algorithms, processors
 
-        for name in list_algorithms():
-            print(f"{name:<16}{', '.join(processors(name))}")
+        names = list_algorithms()
+        width = max(map(len, names))
+        for name in names:
+            print(f"{name:<{width}}  {', '.join(processors(name))}")
         return 0
     if options.algorithm is None:
         raise UsageError("name an algorithm to compile", "`zoo compile --list` shows them")

@@ -19,9 +19,10 @@ from trainers.diagnosis import NonFiniteError
 from trainers.display import console, score_table
 from trainers.distributed import Processes, join
 from trainers.evaluation import default_dtype, evaluate
-from trainers.experiment import Finished, control_name, load_trained, run, score_rows
+from trainers.experiment import Finished, control_name, run, score_rows
 from trainers.interruption import Interrupted
 from trainers.launchers import SEQUENTIAL, Job, launch
+from trainers.networks import load_network, scoring_config
 from trainers.overrides import expand
 from trainers.run_config import Config
 from trainers.usage import UsageError
@@ -52,7 +53,7 @@ def train(overrides: Sequence[str], *, multirun: bool, resume: str | None) -> in
         return _one(config, _agreed(runs.new_folder(config), processes), processes)
 
 
-def evaluate_run(
+def evaluate_network(
     name: str,
     *,
     runs_dir: str,
@@ -62,12 +63,11 @@ def evaluate_run(
     seed: int | None,
     device: str | None,
 ) -> int:
-    """`zoo eval`: score a run's best weights; what is not given is as in the run."""
-    folder = runs.find(name, runs_dir)
-    config = runs.load_config(folder)
+    """`zoo eval`: score a network; what is not given is as in its run, its row, or `zoo compile`."""
+    network = load_network(name, runs_dir=runs_dir)
+    config, made = scoring_config(network), list(network.tasks.values())
     trainer = config.trainer
-    built = load_trained(folder, config)
-    for task in built.tasks:
+    for task in made:
         check_sizes(task, sizes or (), "--sizes")
         check_distributions(task, distributions or (), "--distributions")
     if samples is not None and samples < 1:
@@ -79,11 +79,11 @@ def evaluate_run(
         given = {name: value for name, value in asked.items() if value is not None}
         with default_dtype(trainer.precision):
             evaluation = evaluate(
-                built.model.to(processes.device), built.tasks, **(trainer.scoring() | given), processes=processes
+                network.model.to(processes.device), made, **(trainer.scoring() | given), processes=processes
             )
         if processes.main:
-            title = f"{config.processor_name} on {config.task_name}: {folder}"
-            console().print(score_table(title, score_rows(config.processor_name, evaluation)))
+            title = f"{network.processor} on {config.task_name}: {network.folder or network.name}"
+            console().print(score_table(title, score_rows(network.processor, evaluation)))
     return 0
 
 

@@ -31,7 +31,13 @@ GROWING: Mapping[tuple[str, str], Callable[[int], Program]] = {
     ("bellman_ford", "gatv2"): bellman_ford_attention,
 }
 """Programs whose slopes grow with the number of nodes that they are for."""
-LARGEST: Mapping[str, int] = {"dfs": 128, "floyd_warshall": 32, "bubble_sort": 128}
+LARGEST: Mapping[str, int] = {
+    "dfs": 128,
+    "floyd_warshall": 32,
+    "bubble_sort": 64,
+    "odd_even_transposition_sort": 128,
+    "strongly_connected_components": 64,
+}
 """Nodes of algorithms whose traces or triplets take too much time or memory beyond."""
 SPARSE_PAIRS = {(name, processor) for name in ("bfs", "bellman_ford") for processor in ("mpnn", "pgn")}
 SEED = 7

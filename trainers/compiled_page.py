@@ -56,6 +56,9 @@ are in the sparse layout. "For {SMALL} node" is the same program with slopes of 
 WHY: Mapping[str, str] = {
     "bellman_ford/gatv2": "a distance waits for the pointer that its edge is found by, and is one frame late",
     "dfs": "a node learns from the fed-back hint `s_last` that it was chosen, one frame late",
+    "divide_and_conquer_components": "that nobody would be marked takes two rounds to find out: parts are divided one "
+    "frame late, and marked in the same step",
+    "strongly_connected_components": "a node learns from the fed-back hint `s_last` that it was chosen, one frame late",
     "floyd_warshall": "repeated squaring is ahead of the trace, which allows one more node between the ends each step",
     "": "one step, without a trace",
 }
@@ -134,17 +137,20 @@ def page(known: Mapping[Case, Mapping[str, Count]]) -> str:
 
 
 def draw(known: Mapping[Case, Mapping[str, Count]], path: Path) -> Path:
-    """Errors of outputs above, of hints below, against the number of nodes: a column for each graph algorithm."""
+    """Errors of outputs above, of hints below, against the number of nodes: a column for each kind of algorithm."""
     drawn = lines(known)
     columns: dict[str, tuple[str, ...]] = {name: (name,) for name in ("bfs", "bellman_ford", "dfs", "floyd_warshall")}
-    columns |= {"keys": tuple(name for name in list_algorithms() if name not in columns)}
+    columns |= {"components": ("divide_and_conquer_components", "strongly_connected_components")}
+    columns |= {"minimum, searches": ("minimum", "binary_search", "parallel_search")}
+    taken = {name for names in columns.values() for name in names}
+    columns |= {"sorts": tuple(name for name in list_algorithms() if name not in taken)}
     figure = new_figure(3.2 * len(columns), 7.6)
     axes = figure.subplots(2, len(columns), sharey=True, squeeze=False)
     for column, (title, algorithms) in enumerate(columns.items()):
         mine = [line for line in drawn if line.algorithm in algorithms]
         for row, what in enumerate(("outputs", "hints")):
             _draw_panel(axes[row, column], mine, what, named=len(algorithms) > 1)
-        axes[0, column].set_title("minimum, search, sorts" if title == "keys" else title)
+        axes[0, column].set_title(title)
         axes[1, column].set_xlabel("nodes")
         axes[1, column].legend(
             *axes[0, column].get_legend_handles_labels(),

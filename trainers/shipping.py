@@ -16,7 +16,7 @@ from trainers.distributed import pick_device
 from trainers.evaluation import Evaluation, default_dtype, evaluate
 from trainers.experiment import load_trained
 from trainers.ledger import Entry
-from trainers.run_config import Config
+from trainers.networks import row_config
 from trainers.schema import plain
 from trainers.usage import UsageError, unknown
 from trainers.verdict import PASSED, judge
@@ -183,8 +183,7 @@ def reevaluate(name: str, *, sizes: Sequence[int] | None = None, device: str | N
         The scores.
     """
     model = pretrained.load_pretrained(name, device=pick_device(device or "auto"))
-    card = pretrained.about(name)
-    config: Config = baselines.load(name).config(card["arm"], seed=card["seed"])
+    config = row_config(name)
     arguments = config.trainer.scoring()
     if sizes is not None:
         arguments |= {"sizes": sizes}

@@ -26,6 +26,7 @@ from trainers.losses import Objective, Supervised
 from trainers.metrics_file import MetricsFile
 from trainers.reporting import Logger, NullLogger, OnProgress, Progress
 from trainers.step import Report, TrainingStep, compile_processor
+from trainers.stopwatch import Seconds, Stopwatch
 from trainers.trainer_config import TrainerConfig
 from trainers.validation import metrics, validate
 from zoo.reasoner import Reasoner
@@ -110,7 +111,7 @@ class Trainer:
         self.step = 0
         self.best: dict[str, Tensor] | None = None
         self.best_score, self.best_step = float("-inf"), 0
-        self._seconds, self._last_loss = 0.0, float("nan")
+        self._watch, self._last_loss = Stopwatch(), float("nan")
         self._metrics: MetricsFile | None = None
         self._reports: list[tuple[Report, dict[str, float]]] = []
         self._clock, self._read_step = 0.0, 0
@@ -127,8 +128,8 @@ class Trainer:
         Torch's global random state is set from the seed, so that a run is a function of its options.
 
         Returns:
-            The summary: `step`, `train/loss` (last), `val/score` and `val/step` (best), `seconds` (over all
-            resumptions), `samples_per_second`, `parameters`, `resumed_from`.
+            The summary: `step`, `train/loss` (last), `val/score` and `val/step` (best), `seconds` and `cpu_seconds`
+            (over all resumptions; the latter of this process), `samples_per_second`, `parameters`, `resumed_from`.
 
         Raises:
             Interrupted: SIGINT or SIGTERM came, or the time limit; the state was saved. `.code` is the exit code.
@@ -137,11 +138,12 @@ class Trainer:
         """
         with default_dtype(self.config.precision), Stop(self.config.time_limit) as stop:
             began = time.monotonic()
+            self._watch.start()
             resumed_from = self._start()
             try:
                 self._loop(stop)
             finally:
-                self._seconds += time.monotonic() - began
+                self._watch.stop()
                 if self._metrics is not None:
                     self._metrics.close()
             self._restore_best()
@@ -151,7 +153,8 @@ class Trainer:
             "train/loss": self._last_loss,
             "val/score": self.best_score if self.best is not None else None,
             "val/step": self.best_step if self.best is not None else None,
-            "seconds": self._seconds,
+            "seconds": self._watch.read().wall,
+            "cpu_seconds": self._watch.read().processor,
             "samples_per_second": samples / max(time.monotonic() - began, 1e-9),
             "parameters": sum(parameter.numel() for parameter in self.training.parameters),
             "resumed_from": resumed_from,
@@ -212,7 +215,8 @@ class Trainer:
         self.objective.load_state_dict(state["objective"])
         self.training.optimizer.load_state_dict(state["optimizer"])
         self.training.scaler.load_state_dict(state["scaler"])
-        self.step, self._seconds, self._last_loss = saved.step, state["seconds"], state["loss"]
+        self._watch.carry_over(Seconds(state["seconds"], state.get("cpu_seconds", float("nan"))))
+        self.step, self._last_loss = saved.step, state["loss"]
         self.best = None if saved.best is None else dict(saved.best)
         self.best_score, self.best_step = state["best_score"], state["best_step"]
         self.sampler.lesson = Lesson(*state.get("lesson", self.sampler.curriculum.first))
@@ -374,7 +378,8 @@ class Trainer:
             "best_score": self.best_score,
             "best_step": self.best_step,
             "lesson": tuple(self.sampler.lesson),
-            "seconds": self._seconds,
+            "seconds": self._watch.read().wall,
+            "cpu_seconds": self._watch.read().processor,
             "loss": self._last_loss,
             "metrics_position": 0 if self._metrics is None else self._metrics.sync(),
             "run_id": self.logger.run_id,

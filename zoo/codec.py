@@ -28,6 +28,7 @@ class ReasonerConfig:
     decode_from: tuple[str, ...] = option(PARTS, "what decoders of nodes read, of encoded, previous and new")
     scalar_init: str = option("default", "default, or xavier_on_scalars: smaller encoders of scalar hints")
     reverse_pointers: bool = option(False, "encode a node's pointer on the edge from the pointed node too")
+    reverse_edges: bool = option(False, "encode an edge's inputs on the edge that runs the other way too")
     edge_pointers: str = option("means", "an edge's pointer as two means over edges (CLRS), or in triplets of nodes")
     homogeneous: bool = option(False, "no biases and no positions: answers scale as inputs do if the processor's do")
     graph_pool: str = option("max", "reduction of the nodes that decoders of graphs read: max, min, sum or mean")
@@ -86,6 +87,7 @@ class Codec(nn.Module):
         self.encode_hints = config.encode_hints and config.encoder == "linear" and follows
         self.decode_hints = config.decode_hints and follows
         self.both_ways = config.reverse_pointers
+        self.reverse_edges = config.reverse_edges
         self.edge_pointers = config.edge_pointers
         self.encoder: Encoder | RawEncoder
         if config.encoder == "raw":
@@ -104,6 +106,7 @@ class Codec(nn.Module):
                 scalar_init=config.scalar_init,
                 edge_pointers=config.edge_pointers,
                 positions=not config.homogeneous,
+                reverse_edges=config.reverse_edges,
             )
         sizes = self._sizes(processor, config)
         own = tuple(hint for hint in spec.hints if not hint.echoes)

@@ -70,6 +70,11 @@ def width(probe: Probe, *, both_ways: bool = False) -> int:
     return probe.channels
 
 
+def reversible(probe: Probe) -> bool:
+    """Whether a probe is an input of edges that the edge the other way round may have too."""
+    return probe.stage is Stage.INPUT and probe.location is Location.EDGE and not probe.is_pointer
+
+
 def pointer_channels(hot: Float[Tensor, "*edges"], topology: Topology, both_ways: bool) -> Float[Tensor, "*edges c"]:
     """Channels of node pointers given as weights on edges (pointing node is the sender)."""
     return torch.stack([hot, topology.reverse(hot)], -1) if both_ways else hot[..., None]
@@ -219,6 +224,7 @@ class Encoder(nn.Module):
         scalar_init: str,
         edge_pointers: str = "means",
         positions: bool = True,
+        reverse_edges: bool = False,
     ) -> None:
         """Make a linear map for every input, and for every hint if they are encoded.
 
@@ -230,9 +236,11 @@ class Encoder(nn.Module):
             scalar_init: `"default"`, or `"xavier_on_scalars"`: scalar hints start smaller, by the root of `size`.
             edge_pointers: `"means"`, or `"triplets"`: edges' pointers go through `TripletFeatures`.
             positions: whether inputs that only name the order of the nodes are encoded.
+            reverse_edges: whether an edge's inputs are followed by those of the edge back.
         """
         super().__init__()
         self.size = size
+        self.both_ways, self.reverse_edges = both_ways, reverse_edges
         given = tuple(probe for probe in spec.inputs if positions or not probe.positional)
         self.probes = given + (spec.hints if hints else ())
         self.cubes = [p.name for p in self.probes if edge_pointers == "triplets" and is_edge_pointer(p)]
@@ -240,18 +248,22 @@ class Encoder(nn.Module):
         for probe in self.probes:
             if probe.name in self.cubes:
                 continue
-            layer = linear(width(probe, both_ways=both_ways), size)
+            layer = linear(self._width(probe), size)
             if scalar_init == "xavier_on_scalars" and probe.stage is Stage.HINT and probe.type is Type.SCALAR:
                 truncated_normal_(layer.weight, 1 / math.sqrt(size))
             self.linears[probe.name] = layer
         self.triplets: TripletFeatures | None = None
         if self.cubes:
             raw = {
-                where: sum(width(p, both_ways=both_ways) for p in self.probes if self._encodes(p, where))
+                where: sum(self._width(p) for p in self.probes if self._encodes(p, where))
                 for where in (Location.NODE, Location.EDGE)
             }
             self.triplets = TripletFeatures(nodes=raw[Location.NODE], edges=raw[Location.EDGE], cubes=len(self.cubes))
             self.from_triplets = linear(self.triplets.size, size)
+
+    def _width(self, probe: Probe) -> int:
+        """Number of a probe's channels, with those of the edge back."""
+        return width(probe, both_ways=self.both_ways) * (2 if self.reverse_edges and reversible(probe) else 1)
 
     def _encodes(self, probe: Probe, location: Location) -> bool:
         """Whether a probe has a linear map of its own to the latents of a location."""

@@ -13,7 +13,7 @@ from tasks.spec import Location, Probe, Type
 from zoo.binding import check
 from zoo.codec import Codec, ReasonerConfig
 from zoo.decoders import Read, candidates, feedback
-from zoo.encoders import channels, encoded_at
+from zoo.encoders import channels, encoded_at, reversible
 from zoo.noise import gumbel, uniform
 from zoo.outputs import Outputs
 from zoo.prediction import Carry, Prediction
@@ -87,7 +87,10 @@ class Unroll:
     def _channels(self, probe: Probe, value: Tensor) -> Tensor:
         """A probe's compact value as channels."""
         task = self.task
-        return channels(probe, value, self.topology, both_ways=task.both_ways, edge_pointers=task.edge_pointers)
+        made = channels(probe, value, self.topology, both_ways=task.both_ways, edge_pointers=task.edge_pointers)
+        if task.reverse_edges and reversible(probe):
+            return torch.cat([made, self.topology.reverse(made)], -1)
+        return made
 
     def _static_edges(self) -> Topology:
         """The batch's topology with the edges of its input pointers."""

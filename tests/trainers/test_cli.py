@@ -145,8 +145,8 @@ def test_show_tells_options_paper_and_bibtex(capsys: pytest.CaptureFixture[str])
         (["show", "processor", "ntn"], "'ntn'", "or ntm?"),
         (["show", "procesor", "ntm"], "'procesor'", "did you mean processor?"),
         (["list", "taks"], "'taks'", "did you mean tasks?"),
-        (["eval", "nosuchrun"], "'nosuchrun'", "runs in runs: none"),
-        (["eval"], "RUN", "usage: zoo eval"),
+        (["eval", "nosuchrun"], "'nosuchrun'", "no runs in runs; shipped and compiled"),
+        (["eval"], "NETWORK", "usage: zoo eval"),
         (["train", "--multi"], "--multi", "usage"),
         (["train", "trainer.max_step=3"], "'trainer.max_step'", "did you mean trainer.max_steps"),
         (

@@ -21,8 +21,9 @@ from trainers.gap import command
 from trainers.gap.course import Course, first_wrong, hint_steps
 from trainers.gap.measure import measure
 from trainers.gap.parameters import parameter_distances
-from trainers.gap.sides import Side, compiled_names, load_pair, load_side
+from trainers.gap.sides import load_pair
 from trainers.gap.symmetry import axes
+from trainers.networks import Loaded, compiled_names, load_network
 from trainers.usage import UsageError
 from zoo.compiled import compile_algorithm
 
@@ -36,8 +37,8 @@ def _network(processor: str = "mpnn", **options: Any) -> zoo.Reasoner:
     return zoo.Reasoner(BFS.spec, made, config=zoo.ReasonerConfig(reverse_pointers=True)).double().eval()
 
 
-def _side(model: zoo.Reasoner, processor: str = "mpnn", name: str = "one") -> Side:
-    return Side(name, model, {"bfs": BFS}, processor)
+def _side(model: zoo.Reasoner, processor: str = "mpnn", name: str = "one") -> Loaded:
+    return Loaded(name, model, {"bfs": BFS}, processor)
 
 
 def _renumbered(model: zoo.Reasoner) -> zoo.Reasoner:
@@ -87,6 +88,20 @@ def test_a_renumbered_copy_computes_the_same_and_is_matched(processor: str, opti
     heard = measure(_side(model, processor), _side(other, processor), BFS, **HOW)["cells"][0]["heard"]
     assert heard["matched"]["even"] < 1e-6
     assert heard["ordered"] > 0.1 if processor == "mpnn" else heard["ordered"] < 1e-6, "attention has one head"
+
+
+def test_a_chain_of_pointers_is_matched_too() -> None:
+    task = tasks.create("odd_even_transposition_sort")
+    model = zoo.Reasoner(task.spec, zoo.create("mpnn", hidden_size=6, input_size=5)).double().eval()
+    other = _renumbered(model)
+    with default_dtype("float64"), torch.no_grad():
+        batch = task.sample(batch_size=2, size=5, seed=3)
+        said, same = model(batch).outputs, other(batch).outputs
+    assert set(said) == {"pred", "pred:head"}
+    for name, logits in said.items():
+        torch.testing.assert_close(same[name], logits)
+    found = parameter_distances(model, other)
+    assert found["matched"] < 1e-12 < 0.1 < found["total"]
 
 
 def test_networks_of_other_weights_are_apart() -> None:
@@ -179,7 +194,7 @@ def test_the_command_writes_record_table_and_figure(
     assert "| score compiled | 1 | 1 |" in table and "`processor.update.from_node.weight`" in table
     assert (folder / "gap.png").stat().st_size > 20_000
     weights = next((run / "checkpoints").rglob("*.safetensors"))
-    assert load_side(str(weights)).about()["seed"] == load_side(str(weights.parent)).about()["seed"] == 0
+    assert load_network(str(weights)).about()["seed"] == load_network(str(weights.parent)).about()["seed"] == 0
 
 
 def test_the_gap_is_logged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,16 @@ def test_ties_of_the_reference_may_be_broken_in_any_way() -> None:
     assert lowest.item() == pytest.approx(0.3 + 0.2 + 0.1) and nearest.item() == pytest.approx(0.1 + 0.1)
 
 
+def test_what_is_not_a_number_hears_nothing_of_the_reference() -> None:
+    everywhere = torch.ones(1, 3, 1, dtype=torch.bool)
+    broken = heard(torch.full((1, 3, 1, 1), torch.nan), everywhere)
+    apart = Distances()
+    apart.add(broken, heard(_one_hot(0), everywhere), torch.ones(1, 1) > 0)
+    result = apart.result()
+    assert result is not None and result["ordered"] == 2.0
+    assert {*result["matched"].values(), *result["mean"].values()} == {2.0}
+
+
 def test_parts_are_matched_whatever_their_order() -> None:
     everywhere = torch.ones(1, 3, 1, dtype=torch.bool)
     apart = Distances()

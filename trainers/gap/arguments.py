@@ -7,13 +7,13 @@ import argparse
 SIZES, GRAPHS = (16, 32, 64), 32
 """What is measured unless told otherwise."""
 SUMMARY = "a learned network beside a compiled one: outputs, hints, whom nodes hear, parameters"
-_NETWORK = "a run, a checkpoint, shipped weights, or PROCESSOR.compiled-ALGORITHM"
+NETWORK = "a run, a checkpoint, shipped weights, or PROCESSOR.compiled-ALGORITHM"
 
 
 def add_arguments(gap: argparse.ArgumentParser) -> None:
     """Add the options."""
-    gap.add_argument("learned", metavar="LEARNED", help=_NETWORK)
-    gap.add_argument("compiled", metavar="COMPILED", help=f"likewise {_NETWORK}")
+    gap.add_argument("learned", metavar="LEARNED", help=NETWORK)
+    gap.add_argument("compiled", metavar="COMPILED", help=f"likewise {NETWORK}")
     gap.add_argument("--sizes", metavar="N[,N…]", nargs="+", help=f"{','.join(map(str, SIZES))} by default")
     gap.add_argument("--graphs", type=int, default=GRAPHS, metavar="K", help=f"of each size; {GRAPHS} by default")
     gap.add_argument("--distribution", metavar="NAME", help="of the inputs; the first scored one by default")

@@ -12,8 +12,9 @@ from trainers.distributed import pick_device
 from trainers.gap.arguments import GRAPHS, SIZES
 from trainers.gap.drawing import gap_figure
 from trainers.gap.measure import measure
-from trainers.gap.sides import Side, load_pair
+from trainers.gap.sides import load_pair
 from trainers.gap.table import columns, markdown, parameters_line, rows, transposed
+from trainers.networks import Loaded
 from trainers.run_config import LoggerConfig
 from trainers.usage import UsageError
 
@@ -31,7 +32,7 @@ class Gap(NamedTuple):
 
     record: dict[str, Any]
     folder: Path
-    learned: Side
+    learned: Loaded
 
 
 def measure_gap(

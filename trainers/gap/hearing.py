@@ -98,7 +98,7 @@ def listening(processor: Processor, receive: Callable[[Tensor, Tensor, Tensor], 
 def distances(
     shares: Float[Tensor, "batch senders receivers parts"], reference: Float[Tensor, "batch senders receivers"]
 ) -> Float[Tensor, "references batch receivers parts"]:
-    """L1 distances of every part to one distribution, in the order of `REFERENCES`."""
+    """L1 distances of every part to one distribution, in the order of `REFERENCES`; 2 of what is not a number."""
     tied = reference >= reference.amax(1, keepdim=True) - SAME
     apart = (shares - reference[..., None]).abs()
     outside = torch.where(tied[..., None], 0.0, apart).sum(1)
@@ -106,7 +106,8 @@ def distances(
     inside = torch.where(tied[..., None], shares, 0.0).sum(1)
     lowest = tied.int().argmax(1)[:, None, :, None].expand(-1, -1, -1, shares.shape[-1])
     first = shares.gather(1, lowest).squeeze(1)
-    return torch.stack([apart.sum(1), outside + (first - mass).abs() + inside - first, outside + (inside - mass).abs()])
+    found = [apart.sum(1), outside + (first - mass).abs() + inside - first, outside + (inside - mass).abs()]
+    return torch.stack(found).nan_to_num(nan=2.0)
 
 
 class Distances:

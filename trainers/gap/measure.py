@@ -1,8 +1,9 @@
-"""The gap of two networks on the same held-out graphs, size by size, as plain data."""
+"""The gap of two networks on the same held-out graphs, size by size; of one alone, what needs no other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,17 +16,19 @@ from trainers.evaluation import MEMORY_BYTES, default_dtype, samples_at_once
 from trainers.gap.course import Course
 from trainers.gap.hearing import Distances, Heard, heard, listening
 from trainers.gap.parameters import parameter_distances
-from trainers.gap.sides import Side
 from trainers.metrics import Tally
+from trainers.networks import Loaded
 from zoo.prediction import Prediction
 
 BATCH = 32
 """Graphs at once; fewer where memory needs it."""
+_ALONE = {"left_out": "there is no compiled network"}
+_Receive = Callable[[Tensor, Tensor, Tensor], None]
 
 
 def measure(
-    learned: Side,
-    compiled: Side,
+    learned: Loaded,
+    compiled: Loaded | None,
     task: Task,
     *,
     sizes: Sequence[int],
@@ -37,7 +40,7 @@ def measure(
 
     Args:
         learned: the network that is compared.
-        compiled: the network that it is compared with.
+        compiled: the network that it is compared with; None where there is none.
         task: of both.
         sizes: of the graphs.
         graphs: how many of each size.
@@ -45,10 +48,12 @@ def measure(
         seed: of the held-out stream.
 
     Returns:
-        `learned`, `compiled`: what they are. `cells`, one a size: `n`, for each side `score`, `exact`, `probes` (see
-        `trainers.metrics.Tally.result`) and its hints (see `trainers.gap.course.Course.result`), and `heard` (see
+        `learned`, `compiled`: what they are. `cells`, one a size: `n`, the mean number of `frames` of a trajectory, for
+        each side `score`, `exact`, `probes` (see `trainers.metrics.Tally.result`) and its hints, held to the
+        algorithm's own (see `trainers.gap.course.Course.result`), and `heard` (see
         `trainers.gap.hearing.Distances.result`; None where the processor does not tell). `parameters`: see
-        `trainers.gap.parameters.parameter_distances`.
+        `trainers.gap.parameters.parameter_distances`. Without a compiled network its side and `heard` are None, and
+        parameters are left out.
     """
     task = task.for_scoring()
     cells = [_cell(learned, compiled, task, size, graphs, distribution, seed) for size in sizes]
@@ -58,22 +63,23 @@ def measure(
         "graphs": graphs,
         "seed": seed,
         "learned": learned.about(),
-        "compiled": compiled.about(),
+        "compiled": compiled and compiled.about(),
         "cells": cells,
-        "parameters": parameter_distances(learned.model, compiled.model),
+        "parameters": _ALONE if compiled is None else parameter_distances(learned.model, compiled.model),
     }
 
 
 def _cell(
-    learned: Side, compiled: Side, task: Task, size: int, graphs: int, distribution: str, seed: int
+    learned: Loaded, compiled: Loaded | None, task: Task, size: int, graphs: int, distribution: str, seed: int
 ) -> dict[str, Any]:
     """One size."""
-    at_once = min(
-        _kept_at_once(compiled, task, size, distribution),
-        *(samples_at_once(side.model, task, size, BATCH, "dense") for side in (learned, compiled)),
-    )
-    scores = {"learned": (Tally(task.spec), Course()), "compiled": (Tally(task.spec), Course())}
-    apart = Distances()
+    # The reference first: the other one is compared with what it heard.
+    sides = {"learned": learned} if compiled is None else {"compiled": compiled, "learned": learned}
+    at_once = min(samples_at_once(side.model, task, size, BATCH, "dense") for side in sides.values())
+    if compiled is not None:
+        at_once = min(at_once, _kept_at_once(compiled, task, size, distribution))
+    scores = {name: (Tally(task.spec), Course()) for name in sides}
+    apart, frames = Distances(), 0
     for index in range(0, graphs, at_once):
         batch = task.sample(
             seed=stream_seed(seed, "test"),
@@ -83,22 +89,21 @@ def _cell(
             distribution=distribution,
             layout="dense",
         )
-        reference = _Reference(batch)
-        predictions = {
-            "compiled": _run(compiled, batch, reference.keep),
-            "learned": _run(learned, batch, lambda *step, reference=reference: reference.compare(apart, *step)),
-        }
+        frames += int(batch.lengths.sum())
+        reference = None if compiled is None else _Reference(batch, apart)
         for name, (tally, course) in scores.items():
-            tally.add(*predictions[name])
-            course.add(*predictions[name])
-    cell: dict[str, Any] = {"n": size}
+            receive = None if reference is None else reference.receiver(name)
+            there, prediction = _run(sides[name], batch, receive)
+            tally.add(there, prediction)
+            course.add(there, prediction)
+    cell: dict[str, Any] = {"n": size, "frames": frames / graphs, "compiled": None}
     for name, (tally, course) in scores.items():
         result = tally.result()
         cell[name] = {key: result[key] for key in ("score", "exact", "probes")} | course.result()
-    return cell | {"heard": apart.result()}
+    return cell | {"heard": None if compiled is None else apart.result()}
 
 
-def _kept_at_once(reference: Side, task: Task, size: int, distribution: str) -> int:
+def _kept_at_once(reference: Loaded, task: Task, size: int, distribution: str) -> int:
     """How many graphs' shares of senders, of all parts and steps, fit `MEMORY_BYTES`; at least 1."""
     one = task.sample(size=size, batch_size=1, distribution=distribution, layout="dense")
     numbers = int(one.sizes.max()) ** 2 * one.num_steps * reference.model.processor.hidden_size
@@ -108,25 +113,31 @@ def _kept_at_once(reference: Side, task: Task, size: int, distribution: str) -> 
 class _Reference:
     """What the reference hears on a batch, and how that is compared with another network, step by step."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, apart: Distances) -> None:
         self._lengths = batch.steps
+        self._apart = apart
         self._kept: list[Heard] = []
         self._step = 0
+
+    def receiver(self, side: str) -> _Receive:
+        """What takes the steps of a side."""
+        return self.keep if side == "compiled" else self.compare
 
     def keep(self, shares: Tensor, exists: Tensor, nodes: Tensor) -> None:
         """The reference's next step."""
         self._kept.append(heard(shares, exists, choosing=True))
 
-    def compare(self, apart: Distances, shares: Tensor, exists: Tensor, nodes: Tensor) -> None:
+    def compare(self, shares: Tensor, exists: Tensor, nodes: Tensor) -> None:
         """The other network's next step; steps after a graph's end, or that the reference does not take, are left."""
         step, self._step = self._step, self._step + 1
         if step < len(self._kept):
             live = nodes & (step < self._lengths).to(nodes.device)[:, None]
-            apart.add(heard(shares, exists), self._kept[step], live)
+            self._apart.add(heard(shares, exists), self._kept[step], live)
 
 
-def _run(side: Side, batch: Batch, receive: Callable[[Tensor, Tensor, Tensor], None]) -> tuple[Batch, Prediction]:
+def _run(side: Loaded, batch: Batch, receive: _Receive | None) -> tuple[Batch, Prediction]:
     """A network's predictions for a batch, and whom it hears, told as they are made."""
-    with default_dtype(side.precision), torch.inference_mode(), listening(side.model.processor, receive):
+    listens = nullcontext() if receive is None else listening(side.model.processor, receive)
+    with default_dtype(side.precision), torch.inference_mode(), listens:
         there = batch.to(next(side.model.parameters()).device)
         return there, side.model(there)

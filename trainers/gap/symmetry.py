@@ -15,7 +15,14 @@ from torch import nn
 
 from tasks.spec import Location
 from zoo.codec import Codec
-from zoo.decoders import EdgeDecoder, GraphDecoder, GraphIndexDecoder, NodeDecoder, PointerDecoder
+from zoo.decoders import (
+    EdgeDecoder,
+    GraphDecoder,
+    GraphIndexDecoder,
+    NodeDecoder,
+    PermutationDecoder,
+    PointerDecoder,
+)
 from zoo.encoders import Encoder, encoded_at
 from zoo.graph.attention import AttentionProcessor
 from zoo.graph.gatv2 import GATv2
@@ -133,6 +140,10 @@ def _decoder(name: str, decoder: nn.Module, model: Reasoner) -> dict[str, Sequen
         named = _linear(f"{name}.node", out, read) | _linear(f"{name}.candidate", out, read)
         named |= _others(f"{name}.edge.linears", decoder.edge.linears, out, "edges")
         return named | _linear(f"{name}.out", [(None, 1)], out)
+    if isinstance(decoder, PermutationDecoder):
+        pointer = _decoder(f"{name}.pointer", decoder.pointer, model)
+        assert pointer is not None
+        return pointer | _linear(f"{name}.head", [(None, 1)], read)
     return None
 
 

@@ -32,13 +32,16 @@ RULE = (
 def values(record: Mapping[str, Any], size: int) -> dict[str, float]:
     """The learned network's measures at a size: `score`, `exact`, `hints`, `until`, `heard`.
 
-    `hints` is the least right of those that the compiled network tells. NaN stands for what there is not.
+    `hints` is the least right of those that the compiled network tells, numbers aside; of all without a compiled one.
+    NaN stands for what there is not.
     """
     cell = next(each for each in record["cells"] if each["n"] == size)
     learned, heard = cell["learned"], cell["heard"]
-    told = {name: hint["mean"] for name, hint in cell["compiled"]["hints"].items() if "right" in hint}
-    told = {name: mean for name, mean in told.items() if mean is not None and mean >= HINTS}
-    hints = [hint["mean"] for name, hint in learned["hints"].items() if name in told]
+    right = {name: hint["mean"] for name, hint in learned["hints"].items() if "right" in hint}
+    if cell["compiled"] is not None:
+        told = {name: hint["mean"] for name, hint in cell["compiled"]["hints"].items()}
+        right = {name: mean for name, mean in right.items() if (told.get(name) or 0.0) >= HINTS}
+    hints = [mean for mean in right.values() if mean is not None]
     found = {
         "score": learned["score"],
         "exact": learned["exact"],

@@ -7,7 +7,7 @@ Reasoner. What comes out is an ordinary state dict.
 
 from zoo.compiled.compiling import Plan, compile_algorithm, list_algorithms, plan, processors
 from zoo.compiled.forms import Form, after, at_receiver, at_sender, both, only_if
-from zoo.compiled.program import Program, Scores, Unit, nearest
+from zoo.compiled.program import Program, Scores, Unit, is_zero, nearest, truth
 
 __all__ = [
     "Form",
@@ -20,9 +20,11 @@ __all__ = [
     "at_sender",
     "both",
     "compile_algorithm",
+    "is_zero",
     "list_algorithms",
     "nearest",
     "only_if",
     "plan",
     "processors",
+    "truth",
 ]

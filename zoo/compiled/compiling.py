@@ -14,10 +14,14 @@ from zoo.compiled.bellman_ford import bellman_ford
 from zoo.compiled.bellman_ford_attention import bellman_ford_attention
 from zoo.compiled.bfs import bfs, bfs_attention
 from zoo.compiled.dfs import dfs, dfs_attention
+from zoo.compiled.divide_and_conquer_components import divide_and_conquer_components
+from zoo.compiled.exchanges import bubble_sort, odd_even_transposition_sort
 from zoo.compiled.floyd_warshall import floyd_warshall
-from zoo.compiled.keys import binary_search, minimum, sorting
+from zoo.compiled.keys import minimum, search, sorting
 from zoo.compiled.placing import place
 from zoo.compiled.program import Program, Scores
+from zoo.compiled.searches import binary_search, parallel_search
+from zoo.compiled.strongly_connected_components import strongly_connected_components
 from zoo.reasoner import Reasoner
 from zoo.registry import create
 
@@ -26,9 +30,14 @@ ALGORITHMS: Mapping[str, Sequence[Callable[[], Program]]] = {
     "bellman_ford": (bellman_ford, bellman_ford_attention),
     "dfs": (dfs, dfs_attention),
     "floyd_warshall": (floyd_warshall,),
+    "divide_and_conquer_components": (divide_and_conquer_components,),
+    "strongly_connected_components": (strongly_connected_components,),
     "minimum": (minimum,),
-    "binary_search": (binary_search,),
-    **dict.fromkeys(("insertion_sort", "bubble_sort", "heapsort", "quicksort"), (sorting,)),
+    "binary_search": (binary_search, search),
+    "parallel_search": (parallel_search,),
+    "bubble_sort": (bubble_sort,),
+    "odd_even_transposition_sort": (odd_even_transposition_sort,),
+    **dict.fromkeys(("insertion_sort", "heapsort", "quicksort"), (sorting,)),
 }
 """Programs by the name of the task that they solve, each for other processors."""
 

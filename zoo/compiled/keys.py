@@ -6,7 +6,8 @@ leave at least that far apart. In float64 that leaves room for 2^14 nodes. Outpu
 Minimum and binary search are a node's own key against a threshold. A sort is by enumeration: every node hears, as a sum
 over all the others, how many keys are smaller than its own. That number is its rank, a whole number, and its
 predecessor is the node whose rank is one less, the head's the tail, as the decoder of permutations closes the chain.
-All four sorts have this output; of equal keys, heapsort and quicksort may leave another order.
+The sorts of CLRS have this output; of equal keys, heapsort and quicksort may leave another order. Programs that follow
+a trace are in `zoo.compiled.searches` and `zoo.compiled.exchanges`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from zoo.codec import ReasonerConfig
 from zoo.compiled.bfs import SURE
 from zoo.compiled.forms import Form, after, at_receiver, at_sender
-from zoo.compiled.program import Program, Scores, Unit, nearest
+from zoo.compiled.program import Program, Scores, Unit, nearest, truth
 
 # Between equal keys, all of a row's positions; a power of two, as all constants here.
 TIE = 2.0**-36
@@ -41,9 +42,9 @@ def minimum() -> Program:
     return program
 
 
-def binary_search() -> Program:
+def search() -> Program:
     """The first node whose key is not below the target, or the last if all are."""
-    program = Program(reasoner=ONCE, precision="float64")
+    program = Program(processors=("pgn",), reasoner=ONCE, precision="float64")
     target = program.message("target", program.graph("target"))
     over = _ordered(program) - target
     above, below = program.hidden("above"), program.hidden("below")
@@ -58,7 +59,7 @@ def sorting() -> Program:
     options = {"adjacency": "full", "aggregation": "sum"}
     program = Program(processors=("mpnn",), reasoner=ONCE, precision="float64", options={"mpnn": options})
     over = STEEP * (at_receiver(_ordered(program)) - at_sender(_ordered(program)))
-    smaller = program.message("smaller", [Unit(1.0, over), Unit(-1.0, over - 1.0)])
+    smaller = program.message("smaller", truth(over))
     everyone = program.message("everyone", [Unit(1.0, Form(constant=1.0))])
 
     rank, wrap = program.hidden("rank"), program.hidden("nodes, at the head")

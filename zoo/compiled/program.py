@@ -28,6 +28,8 @@ from zoo.compiled.forms import Channel, Form, Kind, at_receiver, at_sender, chan
 
 READ_OUT = ReasonerConfig(encode_hints=False)
 """Hints are read out and not fed back: all state is in the hidden."""
+FED_BACK = ReasonerConfig(feedback="hard", reverse_pointers=True)
+"""Hints are fed back as decided, pointers to both of their ends."""
 
 
 class Triplet(NamedTuple):
@@ -112,7 +114,11 @@ class Program:
         return self._encoded("node", probe, raw)
 
     def edge(self, probe: str, raw: int = 0) -> Form:
-        """An encoded channel of an edge; of a pointer, 1 says that the receiver points to the sender."""
+        """An encoded channel of an edge; of a pointer, 1 says that the receiver points to the sender.
+
+        Of an input, 1 is that of the edge from receiver to sender. Options of the Reasoner: `reverse_pointers` for the
+        former, `reverse_edges` for the latter.
+        """
         return self._encoded("edge", probe, raw)
 
     def graph(self, probe: str, raw: int = 0) -> Form:
@@ -160,6 +166,12 @@ class Program:
             raise ValueError(f"no hidden channel {name!r} to update; hidden() makes one")
         self.updates[name] = form
 
+    def become(self, name: str, form: Form) -> Form:
+        """A hidden channel of which it is known at once what becomes of it."""
+        kept = self.hidden(name)
+        self.update(name, form)
+        return kept
+
     def latch(self, name: str, value: Form, closed: Form) -> Form:
         """A number that is 0 until a step at which `closed` is not true and `value`, at most 1, is above 0.
 
@@ -191,3 +203,13 @@ def nearest(wanted: Form, own: Form, *, scale: float) -> list[Unit]:
     """Units that are highest at the candidate whose `own` is nearest to the `wanted` of the node that points."""
     gap = at_sender(own) - at_receiver(wanted)
     return [Unit(-scale, gap), Unit(-scale, -gap)]
+
+
+def truth(form: Form) -> list[Unit]:
+    """Units whose sum is the form, held between 0 and 1."""
+    return [Unit(1.0, form), Unit(-1.0, form - 1.0)]
+
+
+def is_zero(form: Form) -> list[Unit]:
+    """Units whose sum is 1 where the form is 0 or off it by at most 1, and 0 where it is off by 2 or more."""
+    return [*truth(form + 2.0), Unit(-1.0, form - 1.0), Unit(1.0, form - 2.0)]

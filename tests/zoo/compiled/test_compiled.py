@@ -15,9 +15,11 @@ from zoo.compiled import Program, after, at_sender, compile_algorithm, list_algo
 from zoo.compiled.bfs import bfs_attention
 
 EXACT = ("bfs", "bellman_ford")
-STABLE = ("minimum", "binary_search", "insertion_sort", "bubble_sort")
-SORTS = ("insertion_sort", "bubble_sort", "heapsort", "quicksort")
-LARGEST = {"bubble_sort": 256, "dfs": 256}
+SEARCHES = ("binary_search", "parallel_search")
+STABLE = ("minimum", *SEARCHES, "insertion_sort", "bubble_sort", "odd_even_transposition_sort")
+SORTS = ("insertion_sort", "bubble_sort", "odd_even_transposition_sort", "heapsort", "quicksort")
+LARGEST = {"bubble_sort": 16, "odd_even_transposition_sort": 64, "dfs": 256}
+COMPONENTS = {"divide_and_conquer_components": 256, "strongly_connected_components": 64}
 PAIRS = [(name, processor) for name in list_algorithms() for processor in processors(name)]
 LATE = ("bellman_ford", "gatv2")
 EXACT_PAIRS = [pair for pair in PAIRS if pair[0] in EXACT and pair != LATE]
@@ -74,7 +76,7 @@ def outputs_wrong(name: str, processor: str, **how: Any) -> int:
 
 @pytest.mark.parametrize(("name", "processor"), OUTPUT_PAIRS)
 def test_every_output_is_right(name: str, processor: str) -> None:
-    kinds = {"few_distinct": name in STABLE, "sorted": name in SORTS, "present": name == "binary_search"}
+    kinds = {"few_distinct": name in STABLE, "sorted": name in SORTS, "present": name in SEARCHES}
     for distribution in (None, *(kind for kind, has in kinds.items() if has)):
         given = {} if distribution is None else {"distribution": [distribution]}
         assert not outputs_wrong(name, processor, batch_size=8, size=[2, 3, 5, 11], **given)
@@ -84,8 +86,8 @@ def test_every_output_is_right(name: str, processor: str) -> None:
 @pytest.mark.parametrize("size", [16, 64, 256, 1024])
 @pytest.mark.parametrize(("name", "processor"), [pair for pair in OUTPUT_PAIRS if pair[0] != "floyd_warshall"])
 def test_every_output_is_right_at_large_sizes(name: str, processor: str, size: int) -> None:
-    if size > LARGEST.get(name, size):
-        pytest.skip("a trace of so many frames takes too much memory")
+    if size > (LARGEST | COMPONENTS).get(name, size):
+        pytest.skip("a trace of so many frames takes too much memory or time")
     assert not outputs_wrong(name, processor, batch_size=2, size=size)
 
 
