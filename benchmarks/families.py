@@ -79,31 +79,35 @@ SWEEP = Family(name="sweep", layout="sequence", sizes=(32, 64, 128, 256), time=l
 # One operator for all steps: short ones would be mostly its launch.
 RECURRENT = replace(SWEEP, sizes=(256, 512, 1024, 2048))
 SET = Family(name="set", layout="sequence", sizes=(4096, 8192, 16384, 32768), time=linear, memory=linear)
-# The smallest of what keeps all its layers is larger than caches: where tensors outgrow these, time grows faster than
-# the work.
+# Wide, so that arithmetic is most of the cost: that of memory grows faster than the work where tensors outgrow caches.
 SHUFFLE = Family(
     name="shuffle-exchange",
     layout="sequence",
-    sizes=(4096, 8192, 16384, 32768),
+    sizes=(1024, 2048, 4096, 8192),
     time=linearithmic,
     memory=linearithmic,
+    width=64,
 )
 MATRIX_SHUFFLE = Family(
     name="shuffle-exchange of pairs",
     layout="dense",
-    sizes=(64, 128, 256, 512),
+    sizes=(32, 64, 128, 256),
     time=square_linearithmic,
     memory=square_linearithmic,
+    width=48,
 )
+# Wide, so that a pass is more than the launch of its operators, and torch takes one algorithm for all convolutions: below
+# some twenty thousand elements it takes another.
 ITERATED = Family(
     name="as many passes as tokens",
     layout="sequence",
     sizes=(64, 128, 256, 512),
     time=square,
     memory=square,
-    width=32,
+    width=96,
     passes=True,
 )
+ITERATED_LEAN = replace(ITERATED, sizes=(128, 256, 512, 1024), width=160)
 ATTENTION = Family(
     name="attention to all tokens",
     layout="sequence",
@@ -119,7 +123,7 @@ DENSE = Family(
 DENSE_LEAN = replace(DENSE, sizes=(250, 500, 1000, 2000), width=32)
 # Many channels of triplets and few of pairs: what grows with n² is not soon a small part of the cost.
 TRIPLETS = Family(name="triplets", layout="dense", sizes=(90, 180, 360, 720), time=cube, memory=square, width=8)
-SPARSE = Family(name="sparse messages", layout="sparse", sizes=(1000, 2000, 4000, 8000), time=linear, memory=linear)
+SPARSE = Family(name="sparse messages", layout="sparse", sizes=(2000, 4000, 8000, 16000), time=linear, memory=linear)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +157,8 @@ CASES = (
     Case(name="deep_sets", family=SET),
     *(Case(name=name, family=SHUFFLE) for name in ("shuffle_exchange", "residual_shuffle_exchange")),
     Case(name="matrix_shuffle_exchange", family=MATRIX_SHUFFLE),
-    *(Case(name=name, family=ITERATED) for name in ("neural_gpu", "diagonal_neural_gpu")),
+    Case(name="neural_gpu", family=ITERATED),
+    Case(name="diagonal_neural_gpu", family=ITERATED_LEAN),
     Case(name="transformer", family=ATTENTION, options={"layers": 1, "heads": 2}),
     Case(name="universal_transformer", family=ATTENTION, options={"max_steps": 2, "heads": 2}),
     *(Case(name=name, family=family) for name, families in MESSAGES.items() for family in families),

@@ -44,8 +44,8 @@ from zoo.topology import DenseTopology
 TOLERANCE = 0.15
 """How far an exponent may be from its family's."""
 TINY = (2, 4, 8)
-REPEATS, MOST = 2, 50
-ENOUGH = 0.5
+REPEATS, MOST = 3, 50
+ENOUGH = 1.0
 """Seconds after which a step has been repeated often enough."""
 SAM_FASTER, SAM_LEANER = 20.0, 50.0
 LONGEST, LARGEST = 300.0, 12.0
