@@ -96,8 +96,8 @@ MATRIX_SHUFFLE = Family(
     memory=square_linearithmic,
     width=48,
 )
-# Wide, so that a pass is more than the launch of its operators, and torch takes one algorithm for all convolutions: below
-# some twenty thousand elements it takes another.
+# Wide, so that a pass is more than the launch of its operators, and that torch takes one algorithm for convolutions of
+# all sizes: below some twenty thousand elements it takes another.
 ITERATED = Family(
     name="as many passes as tokens",
     layout="sequence",
