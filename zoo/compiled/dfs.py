@@ -2,9 +2,10 @@
 
 Nodes on the stack know their depth in it. The message tells every node the depth of the deepest node on the stack that
 has an edge to it. A node not seen yet scores that depth plus its priority, 1 - pos; a node on the stack scores its own
-depth and a trifle. The highest score of all nodes is what happens next: a node not seen is pushed from the top of the
-stack if it scores above the top, which only neighbours of the top do, and the lowest-numbered of them highest; if none
-does the top itself wins, and leaves. On an empty stack the lowest-numbered node not seen wins, a new root.
+depth. The highest score of all nodes is what happens next: a node not seen is pushed from the top of the stack if it
+scores above the top, which only neighbours of the top do, and the lowest-numbered of them highest (only the first node
+could tie with the top, and it is the first root); if none does the top itself wins, and leaves. On an empty stack the
+lowest-numbered node not seen wins, a new root.
 
 The highest of all is what the decoder of the hint s_last finds, and the hint, decided and fed back, tells the winner.
 It learns of it one step later than the trace shows it: so pi_h and color are one frame late when a node is pushed or
@@ -24,8 +25,6 @@ from zoo.compiled.program import Program, Scores, Unit
 
 # More than the nodes of a graph; a power of two, as all constants here.
 MANY = 2.0**12
-# By how much a node on the stack scores above its depth, times the depth: less than priorities differ by.
-TRIFLE = 2.0**-25
 # Slope of attention's logits over depths.
 SHARP = 64.0
 
@@ -76,7 +75,7 @@ def _searched(program: Program, near: Form) -> Program:
     program.update("offer", near + priority - MANY * seen - MANY * won)
     program.update("same", 2.0 - entered)
 
-    program.read("s_last", after(offer + (1.0 + TRIFLE) * depth + MANY * just))
+    program.read("s_last", after(offer + depth + MANY * just))
     program.read("color", [4.0 * (1.0 - after(seen)), after(depth), Form(constant=0.5)])
     keep = Unit(1.0, MANY * both(program.edge("pi_h", 1), at_receiver(after(same))))
     for probe in ("pi_h", "pi"):
