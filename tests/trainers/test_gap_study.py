@@ -64,15 +64,16 @@ def test_a_network_is_trained_measured_and_recorded(tmp_path: Path, monkeypatch:
     words = ("trainer.sizes=[4]", "trainer.batch_size=2", "trainer.eval_sizes=[4]", "trainer.eval_samples=2")
     network = study.Network(name="small", processor="mpnn", algorithm="bfs", minutes=1.0, words=words)
     results = tmp_path / "results"
-    assert study.record_of(network, "noise_only", 0, results) is None
-    path = study.measure(network, "noise_only", 0, runs_dir=str(tmp_path / "runs"), results=results)
-    record = study.record_of(network, "noise_only", 0, results)
-    assert record is not None and path == results / "gap/small/noise_only-s0.json"
+    assert study.record_of(network, "noise_only", 3, results) is None
+    path = study.measure(network, "noise_only", 3, runs_dir=str(tmp_path / "runs"), results=results)
+    record = study.record_of(network, "noise_only", 3, results)
+    assert record is not None and path == results / "gap/small/noise_only-s3.json"
     assert record["cells"][0]["compiled"]["exact"] == 1 and record["parameters"]["total"] > 0
     assert path.stat().st_size < 60_000 and (record["network"], record["start"]) == ("small", "noise_only")
+    assert (record["seed"], record["graphs_seed"]) == (3, 0)
     assert record["cost"]["updates"] == 0 and record["cells"][0]["frames"] > 1
     changed = study.Network(name="small", processor="mpnn", algorithm="bfs", minutes=1.0, words=words[1:])
-    assert study.record_of(changed, "noise_only", 0, results) is None, "another recipe's record does not count"
+    assert study.record_of(changed, "noise_only", 3, results) is None, "another recipe's record does not count"
 
 
 @pytest.mark.parametrize(

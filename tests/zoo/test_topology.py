@@ -13,6 +13,7 @@ from tasks.spec import Location
 from tests.zoo.graphs import Graphs, random_graphs
 from zoo.message_max import message_max
 from zoo.topology import DenseTopology, SparseTopology
+from zoo.topology.base import Over
 
 MIXED = [5, 1, 7, 2, 7]
 UNIFORM = [4, 4, 4]
@@ -79,6 +80,14 @@ def test_pool(graphs: Graphs, reduce) -> None:
     a, c = graphs.dense.pool(dense, reduce), graphs.sparse.pool(sparse, reduce)
     same(a, c)
     same_gradients((dense, sparse), (a, c), graphs.nodes, lambda pooled: pooled)
+
+
+@pytest.mark.parametrize("over", ["receiver", "sender", "graph", "nodes"])
+def test_ties_of_large_logits_share(over: Over) -> None:
+    topology = DenseTopology(1, 4)
+    logits = torch.full((1, 4) if over == "nodes" else (1, 4, 4), 1e17, dtype=torch.float64)
+    shares = topology.softmax(logits, over)
+    torch.testing.assert_close(shares, torch.full_like(logits, 1 / (16 if over == "graph" else 4)), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("over", ["receiver", "sender", "graph", "nodes"])

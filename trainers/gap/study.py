@@ -205,7 +205,8 @@ def measure(
     about = {"network": network.name, "start": start, "seed": seed, "recipe": network.recipe(start)}
     summary = finished.summary
     cost = {"updates": summary["step"], "cpu_seconds": summary["cpu_seconds"], "threads": environment.get("threads")}
-    record = about | {"best_step": summary.get("val/step"), "cost": cost, **kept, **gap}
+    found = {"graphs_seed" if key == "seed" else key: value for key, value in gap.items()}
+    record = about | {"best_step": summary.get("val/step"), "cost": cost, **kept, **found}
     path = path_of(network, start, seed, results)
     path.parent.mkdir(parents=True, exist_ok=True)
     runs.write_json(path, ledger.shortened(record))

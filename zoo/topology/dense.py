@@ -232,9 +232,9 @@ def _negated(
 
 def _masked_log_softmax(logits: Tensor, mask: Tensor | None, dims: tuple[int, ...]) -> Tensor:
     """Log-softmax over `dims` of the entries under `mask`; -inf elsewhere."""
-    if mask is None:
-        return logits - logits.logsumexp(dims, keepdim=True)
-    mask = trailing(mask, logits)
+    if mask is None and len(dims) == 1:
+        return logits.log_softmax(dims[0])
+    mask = torch.ones_like(logits, dtype=torch.bool) if mask is None else trailing(mask, logits)
     inside = torch.where(mask, logits, -torch.inf)
     top = inside.detach().amax(dims, keepdim=True)
     top = torch.where(top.isfinite(), top, 0.0)
