@@ -81,10 +81,13 @@ def generate(root: Path = ROOT) -> Generated:
     every = networks()
     both = pairs_of(every)
     records: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    stopped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for network in every:
         for start in network.starts:
             found = [record_of(network, start, seed, root / "results") for seed in range(SEEDS)]
-            records[network.name, start] = [record for record in found if record is not None]
+            there = [record for record in found if record is not None]
+            records[network.name, start] = [record for record in there if "stopped" not in record]
+            stopped[network.name, start] = [record for record in there if "stopped" in record]
     drawn = {network.name: records[network.name, "drawn"] for network in every}
     every = [network for network in every if network.pair is None]
     alone = {FIGURES / f"{name}.png": panels for name in _DRAWN if (panels := _panels(every, records, name))}
@@ -108,7 +111,7 @@ def generate(root: Path = ROOT) -> Generated:
     for path in alone:
         lines += ["", f"![{_DRAWN[path.stem][0]} against size]({_from_page(path)})"]
     for start, title in _STARTS.items():
-        lines += ["", f"## {title}", "", *_table(every, records, start)]
+        lines += ["", f"## {title}", "", *_table(every, records, stopped, start)]
     lines += ["", _NOTE, "", *pairs.section(both, drawn, [_from_page(path) for path in beside])]
     return Generated("\n".join(lines) + "\n", alone | beside)
 
@@ -118,8 +121,8 @@ def _from_page(path: Path) -> str:
     return path.relative_to(PAGE.parent).as_posix()
 
 
-def _table(every: Sequence[Network], records: Records, start: str) -> list[str]:
-    """Means and spreads over seeds of a start, a row a network and size."""
+def _table(every: Sequence[Network], records: Records, stopped: Records, start: str) -> list[str]:
+    """Means and spreads over seeds of a start, a row a network and size, and what could not be trained."""
     rows = []
     for network in every:
         seeds = records[network.name, start]
@@ -133,12 +136,19 @@ def _table(every: Sequence[Network], records: Records, start: str) -> list[str]:
                 parameters = ["", ""]
             name = f"{network.algorithm} `{network.processor}`" if size == TRAINED else ""
             rows.append(f"| {name} | {size} | {' | '.join([*cells, *parameters])} |")
+    ends = [
+        f"`{network.name}` of seed {record['seed']} in update {1 + record['stopped']['step']}"
+        for network in every
+        for record in stopped[network.name, start]
+    ]
+    ended = [f"Stopped, as a loss or gradient was not finite: {', '.join(ends)}."] if ends else []
     if not rows:
-        return ["Not measured yet."]
-    waiting = [network.name for network in every if not records[network.name, start]]
-    after = ["", f"Not measured yet: {', '.join(waiting)}."] if waiting else []
+        return ended or ["Not measured yet."]
+    waiting = [network.name for network in every if not (records[network.name, start] or stopped[network.name, start])]
+    after = [f"Not measured yet: {', '.join(waiting)}."] if waiting else []
     head = ["", "n", "score", "exact", "hints", "until", "heard", "parameters", "renumbered"]
-    return [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1), *rows, *after]
+    table = [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1), *rows]
+    return [*table, *(part for sentence in (*ended, *after) for part in ("", sentence))]
 
 
 _PARAMETERS = ("total", "matched")

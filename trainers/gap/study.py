@@ -27,6 +27,7 @@ from trainers import ledger, runs, schema
 from trainers.compiled import words as compiled_words
 from trainers.config import compose
 from trainers.config_groups import FOLDER, read_list
+from trainers.diagnosis import NonFiniteError
 from trainers.experiment import run
 from trainers.gap.command import measure_gap
 from trainers.gap.measure import measure as measure_sides
@@ -183,7 +184,7 @@ def record_of(network: Network, start: str, seed: int, results: Path = ledger.RE
 def measure(
     network: Network, start: str, seed: int, *, runs_dir: str, results: Path = ledger.RESULTS, more: Sequence[str] = ()
 ) -> Path:
-    """Train one network, or go on with it, and write its record.
+    """Train one network, or go on with it, and write its record; of one that stops by itself, where and why.
 
     Args:
         network: which.
@@ -198,19 +199,28 @@ def measure(
     """
     folder = Path(runs_dir) / f"{network.name}-{start}-s{seed}"
     config = compose([*network.command_line(start, seed), f"runs_dir={runs_dir}", f"run_dir={folder}", *more])
-    finished = run(config, folder)
-    gap = _gap(network, str(folder))
-    environment = runs.read_json(folder / runs.ENVIRONMENT) or {}
-    kept = {key: environment.get(key) for key in ("commit", "dirty", "versions", "device")}
-    about = {"network": network.name, "start": start, "seed": seed, "recipe": network.recipe(start)}
-    summary = finished.summary
-    cost = {"updates": summary["step"], "cpu_seconds": summary["cpu_seconds"], "threads": environment.get("threads")}
-    found = {"graphs_seed" if key == "seed" else key: value for key, value in gap.items()}
-    record = about | {"best_step": summary.get("val/step"), "cost": cost, **kept, **found}
     path = path_of(network, start, seed, results)
     path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"network": network.name, "start": start, "seed": seed, "recipe": network.recipe(start)}
+    try:
+        summary = run(config, folder).summary
+    except NonFiniteError as error:
+        stopped = {"step": error.step, "term": error.term}
+        reference = network.reference and {"name": network.reference}
+        runs.write_json(path, about | {"stopped": stopped, **_environment(folder), "compiled": reference})
+        return path
+    threads = (runs.read_json(folder / runs.ENVIRONMENT) or {}).get("threads")
+    cost = {"updates": summary["step"], "cpu_seconds": summary["cpu_seconds"], "threads": threads}
+    found = {"graphs_seed" if key == "seed" else key: value for key, value in _gap(network, str(folder)).items()}
+    record = about | {"best_step": summary.get("val/step"), "cost": cost, **_environment(folder), **found}
     runs.write_json(path, ledger.shortened(record))
     return path
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    """By what a run was made."""
+    environment = runs.read_json(folder / runs.ENVIRONMENT) or {}
+    return {key: environment.get(key) for key in ("commit", "dirty", "versions", "device")}
 
 
 def _gap(network: Network, folder: str) -> dict[str, Any]:
