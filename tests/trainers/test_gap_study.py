@@ -77,7 +77,7 @@ def test_a_network_is_trained_measured_and_recorded(tmp_path: Path, monkeypatch:
 
 
 def test_a_training_that_stops_by_itself_is_recorded_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("trainer.sizes=[4]", "trainer.batch_size=2", "trainer.lr=1e300", "trainer.clip_norm=0")
+    words = ("trainer.sizes=[4]", "trainer.batch_size=2", "trainer.lr=1e30", "trainer.clip_norm=0")
     network = study.Network(name="wild", processor="mpnn", algorithm="bfs", minutes=1.0, words=words)
     results = tmp_path / "results"
     study.measure(network, "compiled", 2, runs_dir=str(tmp_path / "runs"), results=results)
