@@ -25,16 +25,7 @@ import torch
 
 import zoo
 from benchmarks.families import CASES, Case, GraphStep
-from benchmarks.measure import (
-    MIB,
-    Options,
-    Row,
-    Variant,
-    compare,
-    keep_pages,
-    peak_bytes,
-    torch_threads,
-)
+from benchmarks.measure import MIB, Options, Row, Variant, compare, keep_pages, peak_bytes, torch_threads
 from benchmarks.message_passing import against_clrs
 from benchmarks.sparse import slope
 from zoo.memory.sweep import Sweep

@@ -207,19 +207,23 @@ def measure(
     except NonFiniteError as error:
         stopped = {"step": error.step, "term": error.term}
         reference = network.reference and {"name": network.reference}
-        runs.write_json(path, about | {"stopped": stopped, **_environment(folder), "compiled": reference})
+        runs.write_json(path, about | {"stopped": stopped, **_made_by(_environment(folder)), "compiled": reference})
         return path
-    threads = (runs.read_json(folder / runs.ENVIRONMENT) or {}).get("threads")
-    cost = {"updates": summary["step"], "cpu_seconds": summary["cpu_seconds"], "threads": threads}
+    environment = _environment(folder)
+    cost = {"updates": summary["step"], "cpu_seconds": summary["cpu_seconds"], "threads": environment.get("threads")}
     found = {"graphs_seed" if key == "seed" else key: value for key, value in _gap(network, str(folder)).items()}
-    record = about | {"best_step": summary.get("val/step"), "cost": cost, **_environment(folder), **found}
+    record = about | {"best_step": summary.get("val/step"), "cost": cost, **_made_by(environment), **found}
     runs.write_json(path, ledger.shortened(record))
     return path
 
 
 def _environment(folder: Path) -> dict[str, Any]:
-    """By what a run was made."""
-    environment = runs.read_json(folder / runs.ENVIRONMENT) or {}
+    """What a run wrote of where it ran."""
+    return runs.read_json(folder / runs.ENVIRONMENT) or {}
+
+
+def _made_by(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record keeps of it."""
     return {key: environment.get(key) for key in ("commit", "dirty", "versions", "device")}
 
 
