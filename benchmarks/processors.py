@@ -35,9 +35,13 @@ from zoo.topology import DenseTopology
 TOLERANCE = 0.15
 """How far an exponent may be from its family's."""
 TINY = (2, 4, 8)
-REPEATS, MOST = 3, 50
-ENOUGH = 1.0
-"""Seconds after which a step has been repeated often enough."""
+REPEATS = 3
+ROUNDS, ENOUGH = 3, 12.0
+"""Rounds over the sizes of a case, at least, and seconds after which no other begins."""
+SHORT = 1.0
+"""Seconds of a step that the state of the caches matters to."""
+A_TURN = 0.1
+"""Seconds after which a size has been timed often enough in a round; once at least."""
 SAM_FASTER, SAM_LEANER = 20.0, 50.0
 LONGEST, LARGEST = 300.0, 12.0
 """Seconds and GiB that a million tokens may take on two cores."""
@@ -69,7 +73,7 @@ def growth(case: Case, options: Options, device: str) -> list[Row]:
     sizes = TINY if options.smoke else case.family.sizes
     steps = [GraphStep(case, size, device=device) for size in sizes]
     clock = time.process_time if device == "cpu" else time.perf_counter
-    seconds = [quickest(step, clock, most=REPEATS if options.smoke else MOST) for step in steps]
+    seconds = quickest(steps, clock, rounds=ROUNDS, enough=0.0 if options.smoke else ENOUGH)
     memory = [float(peak(step, device)) for step in steps]
     counted = [step.counted for step in steps]
     what = "edges" if case.family.layout == "sparse" else "nodes"
@@ -83,19 +87,36 @@ def growth(case: Case, options: Options, device: str) -> list[Row]:
     ]
 
 
-def quickest(step: Callable[[], object], clock: Callable[[], float], *, most: int) -> float:
-    """Seconds of a step on one thread, the least of `REPEATS` and, of short ones, of as many as `ENOUGH` seconds hold.
+def quickest(
+    steps: Sequence[Callable[[], object]], clock: Callable[[], float], *, rounds: int, enough: float
+) -> list[float]:
+    """The least seconds of each step on one thread.
 
-    Not in turn with the other sizes: what runs after a large step finds the caches empty.
+    In rounds, for the speed of a machine drifts from minute to minute; and in each round short ones after a run that is
+    not timed, for what runs after another size finds the caches full of that.
+
+    Args:
+        steps: one a size.
+        clock: of the seconds.
+        rounds: at least.
+        enough: seconds after which no round begins.
     """
-    times: list[float] = []
+    least = [math.inf] * len(steps)
+    begin, done = time.perf_counter(), 0
     with torch_threads(1):
-        step()
-        while len(times) < REPEATS or (len(times) < most and sum(times) < ENOUGH):
-            start = clock()
-            step()
-            times.append(clock() - start)
-    return min(times)
+        while done < rounds or time.perf_counter() - begin < enough:
+            for index, step in enumerate(steps):
+                if not done or least[index] < SHORT:
+                    step()
+                stop = time.perf_counter() + A_TURN
+                while True:
+                    start = clock()
+                    step()
+                    least[index] = min(least[index], clock() - start)
+                    if time.perf_counter() > stop:
+                        break
+            done += 1
+    return least
 
 
 def held_against(

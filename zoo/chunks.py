@@ -7,7 +7,8 @@ compute; a chunk of one does not leave the cache between operators.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -17,18 +18,24 @@ HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
 # Elements of a chunk: 1 MiB of float32, which leaves room in a second-level cache.
 CHUNK = 2**18
+# The same where a cache does not matter but the number of operators does: 256 MiB.
+LARGE_CHUNK = 2**26
 
 Chunk = tuple[slice, slice]
 """Graphs and receivers."""
 
 
 def by_hand(like: Tensor) -> bool:
-    """Whether the hand-written form may run, and pays: on a CPU, outside compiler, autocast and function transforms."""
-    return (
-        like.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
+    """Whether the hand-written form may run, and pays: on a CPU, and where `in_chunks` allows it."""
+    return like.device.type == "cpu" and in_chunks(like)
+
+
+def in_chunks(like: Tensor) -> bool:
+    """Whether the hand-written form may run: outside compiler, autocast and function transforms."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch.is_autocast_enabled(like.device.type)
+        or torch._C._are_functorch_transforms_active()
     )
 
 
@@ -56,3 +63,13 @@ def mapped(
 ) -> Float[Tensor, "batch senders receivers hidden"]:
     """`channels @ rows` as one product: a cut is not contiguous, and would be multiplied in many small ones."""
     return (channels.flatten(0, 2) @ rows).view(*channels.shape[:3], -1)
+
+
+def differentiable(
+    ctx: Any, plain: Callable[..., Tensor], grad: Tensor, *inputs: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """The derivative in ordinary operators, so that it has one itself."""
+    wanted = [t for t, need in zip(inputs, ctx.needs_input_grad, strict=True) if need and t is not None]
+    with torch.enable_grad():
+        found = iter(torch.autograd.grad(plain(*inputs), wanted, grad, create_graph=True))
+    return tuple(next(found) if need else None for need in ctx.needs_input_grad)

@@ -1,11 +1,11 @@
-"""Linear maps of the max-plus algebra, in which + is the maximum and × the sum: `y_c = max_k (x_k + w_ck)`.
+"""Linear maps and products of matrices of the max-plus algebra, in which + is the maximum and × the sum.
 
-They keep order: where no x falls, no y does. And they pass through maxima, `f(max(x, x')) = max(f(x), f(x'))`, which a
-linear map does through sums.
+A linear map, `y_c = max_k (x_k + w_ck)`, keeps order: where no x falls, no y does. And it passes through maxima,
+`f(max(x, x')) = max(f(x), f(x'))`, which an ordinary one does through sums.
 
-`[*rows, outputs, inputs]` is built in chunks (`zoo.chunks`), in the derivative once more, and not kept.
-`max_plus_plain` is the same in ordinary operators: the reference in tests, and what runs under the compiler and where a
-derivative of the derivative is asked for.
+All sums at once are built in chunks (`zoo.chunks`), in the derivative once more, and not kept. The plain functions are
+the same in ordinary operators: the reference in tests, and what runs under the compiler and where a derivative of the
+derivative is asked for.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.chunks import CHUNK
-from zoo.triplets import LARGE_CHUNK
+from zoo.chunks import CHUNK, LARGE_CHUNK, Chunk, differentiable, in_chunks
 
 
 def max_plus(
@@ -43,6 +42,26 @@ def max_plus_plain(values: Tensor, weight: Tensor) -> Tensor:
     return (values.unsqueeze(-2) + weight).amax(-1)
 
 
+def max_plus_product(
+    left: Float[Tensor, "batch channels i m"], right: Float[Tensor, "batch channels m j"]
+) -> Float[Tensor, "batch channels i j"]:
+    """`max_m (left_im + right_mj)`, a product of matrices for every channel; ties share the gradient evenly.
+
+    Args:
+        left: the first factors; -inf takes an m out of a row's maxima.
+        right: the second ones.
+    """
+    if not in_chunks(left):
+        return max_plus_product_plain(left, right)
+    result: Tensor = _Product.apply(left, right)
+    return result
+
+
+def max_plus_product_plain(left: Tensor, right: Tensor) -> Tensor:
+    """`max_plus_product` in ordinary operators."""
+    return (left.unsqueeze(-1) + right.unsqueeze(-3)).amax(-2)
+
+
 class _MaxPlus(torch.autograd.Function):
     """See `max_plus`."""
 
@@ -59,10 +78,7 @@ class _MaxPlus(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         values, weight, best = ctx.saved_tensors
         if torch.is_grad_enabled():
-            wanted = [t for t, need in zip((values, weight), ctx.needs_input_grad, strict=True) if need]
-            again = max_plus_plain(values, weight)
-            found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
-            return tuple(next(found) if need else None for need in ctx.needs_input_grad)
+            return differentiable(ctx, max_plus_plain, grad, values, weight)
         to_values, to_weight = torch.empty_like(values, memory_format=torch.contiguous_format), torch.zeros_like(weight)
         rows, tops, grads, to_rows = (t.flatten(0, -2) for t in (values, best, grad, to_values))
         for part in _chunks(rows, weight):
@@ -78,3 +94,40 @@ def _chunks(rows: Tensor, weight: Tensor) -> Iterator[slice]:
     some = max(1, (CHUNK if rows.device.type == "cpu" else LARGE_CHUNK) // weight.numel())
     for start in range(0, rows.shape[0], some):
         yield slice(start, start + some)
+
+
+class _Product(torch.autograd.Function):
+    """See `max_plus_product`; in chunks of rows of the first factors."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
+        best = left.new_empty(*left.shape[:3], right.shape[3])
+        for b, i in _rows(left, right):
+            best[b, :, i] = max_plus_product_plain(left[b, :, i], right[b])
+        ctx.save_for_backward(left, right, best)
+        return best
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        left, right, best = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiable(ctx, max_plus_product_plain, grad, left, right)
+        to_left, to_right = torch.empty_like(left), torch.zeros_like(right)
+        for b, i in _rows(left, right):
+            won = left[b, :, i].unsqueeze(-1) + right[b].unsqueeze(-3)
+            won = won.eq_(best[b, :, i].unsqueeze(-2))
+            won.mul_((grad[b, :, i] / won.sum(-2)).unsqueeze(-2))
+            to_left[b, :, i] = won.sum(-1)
+            to_right[b] += won.sum(-3)
+        return to_left, to_right
+
+
+def _rows(left: Tensor, right: Tensor) -> Iterator[Chunk]:
+    """Chunks of a batch and of the rows of its first factors: as many sums, with all channels, as a chunk holds."""
+    most = CHUNK if left.device.type == "cpu" else LARGE_CHUNK
+    a_row = left.shape[1] * right.shape[2] * right.shape[3]
+    some = max(1, most // max(1, a_row))
+    graphs = max(1, some // left.shape[2])
+    for b in range(0, left.shape[0], graphs):
+        for i in range(0, left.shape[2], some):
+            yield slice(b, b + graphs), slice(i, i + some)

@@ -1,8 +1,8 @@
-"""The maximum over triplets and its derivative, as machine code.
+"""The product of matrices in the max-plus algebra and its derivative, as machine code.
 
-Kept of n³ triplets is which of them won, one number a pair and channel, so that the derivative touches n² of them;
-where several tie, it looks for them again. Imported only when a maximum needs it, for numba takes a second to load.
-`zoo.triplets.triplet_max_plain` is the reference.
+Kept of n³ sums is which of them won, one number a pair and channel, so that the derivative touches n² of them; where
+several tie, it looks for them again. Imported only when a product needs it, for numba takes a second to load.
+`zoo.max_plus.max_plus_product_plain` is the reference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def forward(left: np.ndarray, right: np.ndarray, best: np.ndarray, won: np.ndarr
     """`best_ij = max_m (left_im + right_mj)`, NaN where a sum is NaN, and the first m that has it.
 
     Args:
-        left: `[batch, channels, i, m]`.
+        left: `[batch, channels, i, m]`, in any order: n² of n³ reads.
         right: `[batch, channels, m, j]`.
         best: `[batch, channels, i, j]`; written.
         won: likewise, int32; written. `TIED` is set where several m have the maximum.

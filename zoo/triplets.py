@@ -6,8 +6,8 @@ chunks (`zoo.chunks`), in the derivative once more. The plain functions are the 
 reference in tests, and what runs under the compiler and where a derivative of the derivative is asked for.
 
 Time is n³ a channel, memory n² a channel beside the cubes themselves (n³, one number a triplet and cube) and a chunk.
-Without cubes a maximum is a product of matrices in the max-plus algebra: on a CPU that is machine code
-(`zoo.triplet_kernels`), which keeps who won, so that its derivative takes n² only.
+Without cubes a maximum is a product of matrices in the max-plus algebra (`zoo.max_plus`): `triplet_messages`, on a CPU
+machine code (`zoo.triplet_kernels`), which keeps who won, so that its derivative takes n² only.
 
 Source of low-dimensional triplet features: Dudzik and Veličković, NeurIPS 2022; Ibarz et al., LoG 2022, section 3.2.
 
@@ -16,7 +16,6 @@ Axis letters: B batch; I, J and M nodes of the pair and of what it points to; C 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,10 +23,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.chunks import CHUNK, HAS_NUMBA, Chunk, chunks
+from zoo.chunks import CHUNK, HAS_NUMBA, LARGE_CHUNK, Chunk, by_hand, chunks, differentiable, in_chunks
+from zoo.max_plus import max_plus_product
 
-# Elements of a chunk where a cache does not matter but the number of operators does: 256 MiB of float32.
-LARGE_CHUNK = 2**26
 KERNEL_DTYPES = frozenset({torch.float32, torch.float64})
 
 
@@ -37,7 +35,7 @@ def triplet_max(
     cubes: Float[Tensor, "batch i j m cubes"],
     weight: Float[Tensor, "channels cubes"],
 ) -> Float[Tensor, "batch i j channels"]:
-    """`max_m t_ijm`, a product of matrices in the max-plus algebra; ties share the gradient evenly.
+    """`max_m t_ijm`; ties share the gradient evenly.
 
     Args:
         left: a term of every triplet, from its pair's first node; -inf takes a node m out.
@@ -45,11 +43,8 @@ def triplet_max(
         cubes: numbers of every triplet, finite.
         weight: the linear map of them.
     """
-    if not _in_chunks(left):
+    if not in_chunks(left):
         return triplet_max_plain(left, right, cubes, weight)
-    if not cubes.shape[-1] and HAS_NUMBA and left.device.type == "cpu" and left.dtype in KERNEL_DTYPES:
-        product: Tensor = _MaxPlusProduct.apply(left, right, cubes, weight)
-        return product
     result: Tensor = _TripletMax.apply(left, right, cubes, weight)
     return result
 
@@ -77,7 +72,7 @@ def triplet_scores(
         weight: the linear map of them.
         out: the linear map of the sums.
     """
-    if not _in_chunks(left):
+    if not in_chunks(left):
         return triplet_scores_plain(left, right, pairs, cubes, weight, out)
     result: Tensor = _TripletScores.apply(left, right, pairs, cubes, weight, out)
     return result
@@ -89,15 +84,6 @@ def triplet_scores_plain(
     """`triplet_scores` in ordinary operators."""
     sums = left.unsqueeze(2) + right.transpose(1, 2).unsqueeze(1) + pairs.unsqueeze(3) + F.linear(cubes, weight)
     return sums.relu() @ out
-
-
-def _in_chunks(like: Tensor) -> bool:
-    """Whether the hand-written form may run: outside compiler, autocast and function transforms."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch.is_autocast_enabled(like.device.type)
-        or torch._C._are_functorch_transforms_active()
-    )
 
 
 def _parts(left: Tensor) -> list[Chunk]:
@@ -116,6 +102,49 @@ def _sums(left: Tensor, turned: Tensor, cubes: Tensor, weight: Tensor, part: Chu
     return sums
 
 
+def triplet_messages(
+    first: Float[Tensor, "batch channels i"],
+    sender: Float[Tensor, "batch channels s"],
+    receiver: Float[Tensor, "batch channels r"],
+    edges: tuple[Float[Tensor, "batch s r features"], Float[Tensor, "3*channels features"]] | None,
+    out: Float[Tensor, "hidden channels"],
+    bias: Float[Tensor, " hidden"],
+) -> Float[Tensor, "batch s r hidden"]:
+    """`out · max_i (first_i + sender_s + receiver_r + V₁ e_is + V₂ e_ir + V₃ e_sr) + bias`; ties share the gradient.
+
+    Args:
+        first: a term of every triplet from its node i; -inf takes a node out.
+        sender: from its sender.
+        receiver: from its receiver.
+        edges: features e of every edge and the linear maps V₁, V₂, V₃ of them, or None.
+        out: the linear map of the maxima.
+        bias: of that map.
+    """
+    features, weight = edges or (None, None)
+    if not (HAS_NUMBA and by_hand(first) and first.dtype in KERNEL_DTYPES):
+        return triplet_messages_plain(first, sender, receiver, features, weight, out, bias)
+    result: Tensor = _TripletMessages.apply(first, sender, receiver, features, weight, out, bias)
+    return result
+
+
+def triplet_messages_plain(
+    first: Tensor,
+    sender: Tensor,
+    receiver: Tensor,
+    edges: Tensor | None,
+    weight: Tensor | None,
+    out: Tensor,
+    bias: Tensor,
+) -> Tensor:
+    """`triplet_messages` in ordinary operators and `max_plus_product`."""
+    left, right, ends = first.unsqueeze(3), first.new_zeros(()), sender.unsqueeze(3) + receiver.unsqueeze(2)
+    if edges is not None and weight is not None:
+        to_sender, right, between = F.linear(edges, weight).movedim(3, 1).chunk(3, 1)
+        left, ends = left + to_sender, ends + between
+    maxima = max_plus_product(left.expand_as(ends).mT, right.expand_as(ends))
+    return F.linear((ends + maxima).movedim(1, 3), out, bias)
+
+
 class _TripletMax(torch.autograd.Function):
     """See `triplet_max`."""
 
@@ -132,7 +161,7 @@ class _TripletMax(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         left, right, cubes, weight, best = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return _differentiable(ctx, triplet_max_plain, grad, left, right, cubes, weight)
+            return differentiable(ctx, triplet_max_plain, grad, left, right, cubes, weight)
         turned, into = right.transpose(1, 2).contiguous(), _Into(ctx, left, cubes, weight, cubes_at=2)
         for b, j in _parts(left):
             sums = _sums(left, turned, cubes, weight, (b, j))
@@ -141,31 +170,74 @@ class _TripletMax(torch.autograd.Function):
         return into.left, into.turned.transpose(1, 2), into.cubes, into.weight
 
 
-class _MaxPlusProduct(torch.autograd.Function):
-    """`triplet_max` of cubes of no numbers, on a CPU; channels come before the nodes in its kernels."""
+class _TripletMessages(torch.autograd.Function):
+    """See `triplet_messages`, on a CPU; channels come before the nodes, and what is large is made in place."""
 
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, cubes: Tensor, weight: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        first: Tensor,
+        sender: Tensor,
+        receiver: Tensor,
+        edges: Tensor | None,
+        weight: Tensor | None,
+        out: Tensor,
+        bias: Tensor,
+    ) -> Tensor:
         from zoo.triplet_kernels import forward
 
-        terms = [term.movedim(3, 1).contiguous() for term in (left, right)]
-        best = left.new_empty(*terms[0].shape[:3], right.shape[2])
-        won = torch.empty_like(best, dtype=torch.int32)
-        forward(*(array.numpy() for array in (*terms, best, won)))
-        ctx.save_for_backward(left, right, cubes, weight, won)
-        return best.movedim(1, 3)
+        batch, channels, n = first.shape
+        shape = batch, channels, n, n
+        left, right, maxima = first.new_empty(shape), first.new_zeros(shape), first.new_empty(shape)
+        won = torch.empty_like(maxima, dtype=torch.int32)
+        features, maps = _by_pair(edges, weight, batch)
+        if edges is None:
+            left.copy_(first.unsqueeze(3))
+        else:
+            torch.bmm(maps[0], features, out=left.flatten(2))
+            torch.bmm(maps[1], features, out=right.flatten(2))
+            left.add_(first.unsqueeze(3))
+        forward(*(array.numpy() for array in (left.mT, right, maxima, won)))
+        if edges is not None:
+            maxima.flatten(2).baddbmm_(maps[2], features)
+        sums = maxima.add_(sender.unsqueeze(3)).add_(receiver.unsqueeze(2))
+        ctx.save_for_backward(first, sender, receiver, edges, weight, out, bias, left, right, won, sums)
+        message = torch.baddbmm(bias, sums.flatten(2).mT, out.T.expand(batch, -1, -1))
+        return message.unflatten(1, (n, n))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        left, right, cubes, weight, won = ctx.saved_tensors
+        *given, left, right, won, sums = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return _differentiable(ctx, triplet_max_plain, grad, left, right, cubes, weight)
+            return differentiable(ctx, triplet_messages_plain, grad, *given)
         from zoo.triplet_kernels import backward
 
-        share, *terms = (array.movedim(3, 1).contiguous() for array in (grad, left, right))
-        found = [torch.zeros_like(term) for term in terms]
-        backward(*(array.numpy() for array in (share, won, *terms, *found)))
-        return *(term.movedim(1, 3) for term in found), torch.zeros_like(cubes), torch.zeros_like(weight)
+        _, _, _, edges, weight, out, _ = given
+        batch, n = left.shape[0], left.shape[2]
+        messages = grad.flatten(1, 2)
+        to_out = torch.bmm(messages.mT, sums.flatten(2).mT).sum(0)
+        to_sums = torch.bmm(out.T.expand(batch, -1, -1), messages.mT).view_as(sums)
+        to_left, to_right = torch.zeros_like(left), torch.zeros_like(right)
+        backward(*(array.numpy() for array in (to_sums, won, left.mT, right, to_left.mT, to_right)))
+        to_edges = to_weight = None
+        if edges is not None:
+            features, maps = _by_pair(edges, weight, batch)
+            parts = [part.flatten(2) for part in (to_left, to_right, to_sums)]
+            to_weight = torch.cat([torch.bmm(part, features.mT).sum(0) for part in parts])
+            if ctx.needs_input_grad[3]:
+                to_features = torch.bmm(maps[0].mT, parts[0])
+                for one, part in zip(maps[1:], parts[1:], strict=True):
+                    to_features.baddbmm_(one.mT, part)
+                to_edges = to_features.mT.unflatten(1, (n, n))
+        to_nodes = to_left.sum(3), to_sums.sum(3), to_sums.sum(2)
+        return *to_nodes, to_edges, to_weight, to_out, messages.sum((0, 1))
+
+
+def _by_pair(edges: Tensor | None, weight: Tensor | None, batch: int) -> tuple[Tensor, list[Tensor]]:
+    """Features of edges as one matrix a graph, `[B, features, n²]`, and the three maps of them; of none, nothing."""
+    if edges is None or weight is None:
+        return torch.empty(0), []
+    return edges.flatten(1, 2).mT, [one.expand(batch, -1, -1) for one in weight.chunk(3)]
 
 
 class _TripletScores(torch.autograd.Function):
@@ -187,7 +259,7 @@ class _TripletScores(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         left, right, pairs, cubes, weight, out = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return _differentiable(ctx, triplet_scores_plain, grad, left, right, pairs, cubes, weight, out)
+            return differentiable(ctx, triplet_scores_plain, grad, left, right, pairs, cubes, weight, out)
         turned, into = right.transpose(1, 2).contiguous(), _Into(ctx, left, cubes, weight, cubes_at=3)
         to_pairs, to_out = torch.empty_like(pairs), torch.zeros_like(out)
         for b, j in _parts(left):
@@ -220,11 +292,3 @@ class _Into:
         self.weight += d.flatten(0, 3).T @ cubes.flatten(0, 3)
         if self.cubes is not None:
             self.cubes[b, :, j] = d @ self.map
-
-
-def _differentiable(ctx: Any, plain: Callable[..., Tensor], grad: Tensor, *inputs: Tensor) -> tuple[Tensor | None, ...]:
-    """The derivative in ordinary operators, so that it has one itself."""
-    wanted = [t for t, need in zip(inputs, ctx.needs_input_grad, strict=True) if need]
-    with torch.enable_grad():
-        found = iter(torch.autograd.grad(plain(*inputs), wanted, grad, create_graph=True))
-    return tuple(next(found) if need else None for need in ctx.needs_input_grad)

@@ -22,7 +22,14 @@ from zoo.encoders import TRIPLET_WIDTH, Encoder, channels
 from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step
 from zoo.reasoner import Reasoner
 from zoo.topology import DenseTopology, Topology
-from zoo.triplets import triplet_max, triplet_max_plain, triplet_scores, triplet_scores_plain
+from zoo.triplets import (
+    triplet_max,
+    triplet_max_plain,
+    triplet_messages,
+    triplet_messages_plain,
+    triplet_scores,
+    triplet_scores_plain,
+)
 
 POS = Probe("pos", Stage.INPUT, Location.NODE, Type.SCALAR)
 LENGTH = Probe("A", Stage.INPUT, Location.EDGE, Type.SCALAR)
@@ -67,11 +74,9 @@ PAIRS = {"max": (triplet_max, triplet_max_plain), "scores": (triplet_scores, tri
 
 
 @pytest.mark.parametrize("which", PAIRS)
-@pytest.mark.parametrize("chunk", [0, 2**18, 700, 90, 1], ids=lambda chunk: f"chunk={chunk}" if chunk else "kernels")
+@pytest.mark.parametrize("chunk", [2**18, 700, 90, 1])
 def test_values_and_derivatives_of_sums(which: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    if chunk:
-        monkeypatch.setattr(module, "HAS_NUMBA", False)
-        monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(module, "CHUNK", chunk)
     found_by, expected_by = PAIRS[which]
     for cubes, ties in itertools.product((0, 1, 2), (False, True)):
         given = arguments(which, cubes=cubes, ties=ties)
@@ -98,23 +103,6 @@ def test_derivatives_of_derivatives_of_sums(which: str, cubes: int) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (7, 1, 33), (1, 70, 2)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_products_of_matrices_that_are_not_square(shape: tuple[int, int, int], dtype: torch.dtype) -> None:
-    i, m, j = shape
-    left, right = torch.randn(2, i, m, 3, dtype=dtype), torch.randn(2, m, j, 3, dtype=dtype)
-    given = left, right, left.new_zeros(2, i, j, m, 0), left.new_zeros(3, 0)
-    assert torch.equal(triplet_max(*given), triplet_max_plain(*given))
-
-
-@pytest.mark.parametrize("broken", [0, 2, 4])
-def test_what_is_no_number_stays_seen_in_maxima(broken: int) -> None:
-    left, right, cubes, weight = (value.detach() for value in arguments("max", cubes=0, ties=False))
-    left[0, 1, broken, 2] = torch.nan
-    found = triplet_max(left, right, cubes, weight).isnan()
-    assert torch.equal(found, triplet_max_plain(left, right, cubes, weight).isnan()) and found.sum() == 5
-
-
 @pytest.mark.parametrize("cubes", [0, 1])
 def test_a_node_that_is_taken_out_has_no_part_in_maxima(cubes: int) -> None:
     left, right, numbers, weight = arguments("max", cubes=cubes, ties=False)
@@ -124,6 +112,72 @@ def test_a_node_that_is_taken_out_has_no_part_in_maxima(cubes: int) -> None:
     torch.testing.assert_close(best, without, rtol=0, atol=0)
     found = torch.autograd.grad(best.sum(), [left, right, numbers, weight])
     torch.testing.assert_close(found, torch.autograd.grad(without.sum(), [left, right, numbers, weight]))
+
+
+def messages_of(
+    *, ties: bool = False, edges: bool = True, n: int = 5, dtype: torch.dtype = torch.float64
+) -> list[Tensor]:
+    """What `triplet_messages_plain` takes, of two graphs, 4 channels and 3 features of edges."""
+    shapes = [(2, 4, n)] * 3 + [(2, n, n, 3), (12, 3)] * edges + [(6, 4), (6,)]
+    values = [torch.randint(-1, 2, shape).to(dtype) if ties else torch.randn(shape, dtype=dtype) for shape in shapes]
+    return [value.requires_grad_() for value in values]
+
+
+def by_kernels(*given: Tensor) -> Tensor:
+    """`triplet_messages` of the arguments of its plain form; without edges they are not among them."""
+    *nodes, out, bias = given
+    return triplet_messages(*nodes[:3], tuple(nodes[3:]) or None, out, bias)
+
+
+def by_operators(*given: Tensor) -> Tensor:
+    """The plain form of it."""
+    *nodes, out, bias = given
+    return triplet_messages_plain(*nodes[:3], *(nodes[3:] or (None, None)), out, bias)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 17, 70])
+@pytest.mark.parametrize("edges", [True, False])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_messages_by_kernels_are_those_by_operators(ties: bool, edges: bool, n: int, dtype: torch.dtype) -> None:
+    given = messages_of(ties=ties, edges=edges, n=n, dtype=dtype)
+    found, expected = by_kernels(*given), by_operators(*given)
+    assert type(found.grad_fn).__name__ == "_TripletMessagesBackward"
+    tolerance = {"rtol": 0, "atol": 1e-11 if dtype == torch.float64 else 2e-5 * n}
+    torch.testing.assert_close(found, expected, **tolerance)
+    by = torch.randn_like(expected) / n
+    for a, b in zip(*(torch.autograd.grad(y, given, by) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(a, b, **tolerance)
+
+
+@pytest.mark.parametrize("edges", [True, False])
+def test_messages_have_derivatives_of_derivatives(edges: bool) -> None:
+    given = messages_of(edges=edges, n=4)
+    assert torch.autograd.gradcheck(by_kernels, given, fast_mode=True)
+    assert torch.autograd.gradgradcheck(by_kernels, given, fast_mode=True)
+    given[3].requires_grad_(False)
+    wanted = [t for t in given if t.requires_grad]
+    found, expected = (torch.autograd.grad(f(*given).sum(), wanted) for f in (by_kernels, by_operators))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("broken", [0, 2, 4])
+def test_what_is_no_number_stays_seen_in_messages(broken: int) -> None:
+    given = [value.detach() for value in messages_of()]
+    given[3][0, broken, 1] = torch.nan
+    found = by_kernels(*given).isnan()
+    assert torch.equal(found, by_operators(*given).isnan()) and found.any() and not found.all()
+
+
+def test_a_node_that_is_taken_out_has_no_part_in_messages() -> None:
+    given = messages_of()
+    first, sender, receiver, edges, weight, out, bias = given
+    fewer = (first[..., :4], sender[..., :4], receiver[..., :4], edges[:, :4, :4], weight, out, bias)
+    without = by_kernels(*fewer)
+    best = by_kernels(first.masked_fill(torch.arange(5) == 4, -torch.inf), *given[1:])[:, :4, :4]
+    torch.testing.assert_close(best, without, rtol=0, atol=1e-12)
+    for a, b in zip(*(torch.autograd.grad(y.sum(), given) for y in (best, without)), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-11)
 
 
 def latin_squares(n: int) -> tuple[Tensor, Tensor]:

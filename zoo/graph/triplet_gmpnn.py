@@ -24,14 +24,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.registry import option
-from zoo.edges import Edges, edge_linear
+from zoo.edges import Edges, fold
 from zoo.encoders import TRIPLET_WIDTH, linear
 from zoo.graph.messages import SENDERS, Messages, Update, message_inputs
 from zoo.processor import Inputs, Latents, Processor, ProcessorConfig, State, Step, check_choice
 from zoo.recording import Record, Track
 from zoo.registry import register
 from zoo.topology import Topology
-from zoo.triplets import triplet_max
+from zoo.triplets import triplet_messages
 
 BIBTEX = """
 @inproceedings{ibarz2022generalist,
@@ -85,20 +85,17 @@ class TripletMessages(nn.Module):
         topology: Topology,
     ) -> Float[Tensor, "batch n n hidden"]:
         """The message to every pair of sender and receiver."""
-        first, sender, receiver = self.from_nodes(nodes).chunk(3, -1)
-        left, right = topology.senders(first), first.new_zeros(())
-        ends = topology.senders(sender) + topology.receivers(receiver)
-        if edges is not None:
-            to_sender, right, between = edge_linear(self.from_edges, edges).chunk(3, -1)
-            left, ends = left + to_sender, ends + between
+        first, sender, receiver = self.from_nodes(nodes).mT.chunk(3, 1)
         if graph is not None:
-            ends = ends + topology.to_edges(self.from_graph(graph))
-        # Sender, node i, channels; a node i that is padding has no part in any maximum.
-        left = left.expand_as(ends).transpose(1, 2)
-        if not topology.uniform:
-            left = left.masked_fill(~topology.node_mask()[:, None, :, None], -torch.inf)
-        no_cubes = ends.new_zeros(*ends.shape[:2], ends.shape[1], ends.shape[1], 0), ends.new_zeros(ends.shape[-1], 0)
-        return self.out(ends + triplet_max(left, right.expand_as(ends), *no_cubes)).relu()
+            receiver = receiver + self.from_graph(graph).unsqueeze(2)
+        terms = None
+        if edges is not None:
+            features, weight, bias = fold(self.from_edges, edges)
+            receiver = receiver + bias.view(3, -1, 1).sum(0)  # the three are added up at last
+            terms = features, weight
+        if not topology.uniform:  # a node i that is padding has no part in any maximum
+            first = first.masked_fill(~topology.node_mask().unsqueeze(1), -torch.inf)
+        return triplet_messages(first, sender, receiver, terms, self.out.weight, self.out.bias).relu()
 
 
 @register("triplet_gmpnn", config=TripletGMPNNConfig, paper="Ibarz et al., 2022", year=2022, bibtex=BIBTEX)

@@ -7,7 +7,8 @@ import torch
 
 import tasks
 import zoo
-import zoo.chunks as module
+import zoo.max_plus as max_plus_module
+import zoo.triplets as triplets_module
 from tests.zoo.graph.test_mpnn import affine, reference
 from tests.zoo.graphs import random_graphs, random_inputs
 from zoo.binding import check
@@ -51,12 +52,14 @@ def triplets(part, z, edges, graph):
     return result
 
 
-@pytest.mark.parametrize("chunk", [2**18, 20], ids=lambda chunk: f"chunk={chunk}")
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "chunks"])
 @pytest.mark.parametrize("rest", [True, False], ids=["edges and graph", "nodes only"])
 @pytest.mark.parametrize("options", [{}, {"adjacency": "given", "gated": False}], ids=str)
-def test_step_follows_the_equations(options, rest: bool, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes and edges, and the derivatives of edges' messages, whole or in chunks."""
-    monkeypatch.setattr(module, "CHUNK", chunk)
+def test_step_follows_the_equations(options, rest: bool, kernels: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes and edges, and the derivatives of edges' messages, by machine code or in chunks."""
+    if not kernels:
+        monkeypatch.setattr(triplets_module, "HAS_NUMBA", False)
+        monkeypatch.setattr(max_plus_module, "CHUNK", 20)
     processor = make(**options)
     graphs = random_graphs([4, 1, 3])
     inputs = random_inputs(graphs.dense, WIDTH, edges=rest, graph=rest)
