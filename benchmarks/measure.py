@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import statistics
 import sys
@@ -112,6 +113,14 @@ def keep_pages() -> None:
     if mallopt is not None:
         for parameter, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1)):
             mallopt(parameter, value)
+
+
+def free_pages() -> None:
+    """Give back what `keep_pages` has kept."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def interleave(

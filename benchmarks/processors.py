@@ -25,7 +25,7 @@ import torch
 
 import zoo
 from benchmarks.families import CASES, Case, GraphStep
-from benchmarks.measure import MIB, Options, Row, Variant, compare, keep_pages, peak_bytes, torch_threads
+from benchmarks.measure import MIB, Options, Row, Variant, compare, free_pages, keep_pages, peak_bytes, torch_threads
 from benchmarks.message_passing import against_clrs
 from benchmarks.sparse import slope
 from zoo.memory.sweep import Sweep
@@ -65,6 +65,7 @@ def grown(options: Options, device: str) -> Iterator[Row]:
     cases = {case.family.name: case for case in CASES}.values() if options.smoke else CASES
     for case in cases:
         if options.only in f"{case.label}; {case.family.name}":
+            free_pages()
             yield from growth(case, options, device)
 
 
