@@ -118,7 +118,7 @@ ATTENTION = Family(
     width=64,
 )
 DENSE = Family(
-    name="dense messages", layout="dense", sizes=(256, 512, 1024, 2048), time=square, memory=square, width=64
+    name="dense messages", layout="dense", sizes=(250, 500, 1000, 2000), time=square, memory=square, width=64
 )
 # Kept is little more than a chunk takes up to some hundred nodes.
 DENSE_LEAN = replace(DENSE, sizes=(250, 500, 1000, 2000), width=32)

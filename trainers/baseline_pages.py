@@ -11,9 +11,11 @@ import re
 import statistics
 import sys
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks.canonical import CANONICAL
 from trainers import baselines, ledger
 from trainers.baselines import Baseline, ScoreOf
 from trainers.config_groups import FOLDER
@@ -30,6 +32,9 @@ _MARKS = {PASSED: "**passed**"}
 _AXES = {"score": "score", "exact": "share of samples exact", "accuracy": "accuracy",
          "wrong_per_graph": "wrong bits a sample", "bits_per_graph": "cross-entropy, bits a sample",
          "relative_error": "relative error", "rounds_right": "right once rounded"}  # fmt: skip
+
+_CLRS = "clrs"
+"""The distribution that canonical sets are drawn from."""
 
 _SHARES = ("score", "exact", "accuracy", "rounds_right")
 
@@ -196,7 +201,7 @@ def _drawing(row: Baseline, counted: Mapping[tuple[str, int], Entry]) -> Drawing
     kinds: dict[tuple[str, str | None, str | None], None] = {}
     for measure in row.measures:
         if measure.score is not None:
-            kinds[measure.score.metric, measure.score.probe, measure.score.distribution] = None
+            kinds[_kind(measure.score)] = None
     panels = []
     for metric, probe, distribution in kinds:
         lines: list[Line] = []
@@ -225,7 +230,10 @@ def _lines(
         scores = entry.values["scores"] if entry is not None and entry.state == FINISHED else ()
         for size in dict.fromkeys(cell["n"] for cell in scores):
             what = ScoreOf(size=size, metric=metric, probe=probe, distribution=distribution)
-            if (value := score_of(what, scores)) is not None:
+            value = score_of(what, scores)
+            if value is None and distribution == _CLRS:
+                value = score_of(replace(what, distribution=CANONICAL), scores)
+            if value is not None:
                 by_size.setdefault(size, []).append(value)
     lines = []
     if by_size:
@@ -238,7 +246,7 @@ def _lines(
         m.score.size: m.published
         for m in row.measures
         if m.arm == arm and m.score is not None and m.published is not None and m.published.value is not None
-        and m.score.size is not None and (m.score.metric, m.score.probe, m.score.distribution) == kind
+        and m.score.size is not None and _kind(m.score) == kind
     }  # fmt: skip
     if points and by_size:
         order = sorted(points)
@@ -247,6 +255,11 @@ def _lines(
             Line(f"{arm}, published", order, values, [points[n].spread or 0.0 for n in order], colour, published=True)
         )
     return lines
+
+
+def _kind(score: ScoreOf) -> tuple[str, str | None, str | None]:
+    """What one panel shows: metric, probe and distribution, which of canonical sets is that of CLRS."""
+    return score.metric, score.probe, _CLRS if score.distribution == CANONICAL else score.distribution
 
 
 def _state(verdict: Verdict) -> str:

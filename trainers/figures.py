@@ -6,6 +6,7 @@ Drawn on matplotlib's `Figure` alone, without pyplot: no window, no global state
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -20,6 +21,7 @@ _GREY = "#666666"
 
 
 _MOST_IN_A_ROW = 5  # panels
+_LETTERS = 12.5  # of a title, an inch
 
 
 class Line(NamedTuple):
@@ -96,7 +98,8 @@ def size_figure(
         ncols=min(len(handles), max(2 * across - 1, 2)),
         frameon=False,
     )
-    figure.suptitle("\n".join(filter(None, [title, note])), fontsize=11)
+    width = round(_LETTERS * figure.get_figwidth())
+    figure.suptitle("\n".join([*textwrap.wrap(title, width), *textwrap.wrap(note, width)]), fontsize=11)
     return save(figure, path, metadata)
 
 
