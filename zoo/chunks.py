@@ -15,6 +15,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
+KERNEL_DTYPES = frozenset({torch.float32, torch.float64})
 
 # Elements of a chunk: 1 MiB of float32, which leaves room in a second-level cache.
 CHUNK = 2**18

@@ -3,7 +3,8 @@
 A message is `x = s_j + r_i + W e_ji`, then per layer `A ReLU(x) + b`. Written with ordinary operators, this makes a
 dozen tensors of the size `[batch, senders, receivers, hidden]`, each of which goes through main memory and back. Here
 the batch is cut into chunks that stay in the cache (`zoo.chunks`); kept for the derivative are only the layers'
-inputs and where the maxima were. `message_max_plain` is the same in ordinary operators: the reference in tests, and
+inputs and where the maxima were. Without layers it is machine code (`zoo.message_max_kernels`) that keeps who won, and
+nothing of that size is made. `message_max_plain` is the same in ordinary operators: the reference in tests, and
 what runs where a derivative of the derivative is asked for.
 
 Axis letters: B batch, S senders, R receivers, H hidden, C channels of an edge.
@@ -14,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zoo.chunks import HAS_NUMBA, chunks, cut, mapped, transposed
+from zoo.chunks import HAS_NUMBA, KERNEL_DTYPES, chunks, cut, differentiable, mapped, transposed
+
+FEW = 8
+"""Channels of edges up to which their map is made edge by edge."""
 
 
 def message_max(
@@ -41,6 +46,9 @@ def message_max(
     Returns:
         The maxima; 0 for a node that receives nothing.
     """
+    if HAS_NUMBA and not layers and senders.dtype in KERNEL_DTYPES and (edges is None or edges[0].shape[-1] <= FEW):
+        best: Tensor = _MaxOfSums.apply(senders, receivers, *(edges or (None, None)), mask)
+        return best
     inputs = [senders, receivers, *(edges or ()), *layers]
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     result: Tensor = _MessageMax.apply(senders, receivers, *(edges or (None, None)), mask, keep, *layers)
@@ -64,6 +72,55 @@ def message_max_plain(
         return x.amax(1)
     best = torch.where(mask[..., None], x, -torch.inf).amax(1)
     return torch.where(mask.any(1)[..., None], best, 0.0)
+
+
+class _MaxOfSums(torch.autograd.Function):
+    """See `message_max`; without layers."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, senders: Tensor, receivers: Tensor, edges: Tensor | None, weight: Tensor | None, mask: Tensor | None
+    ) -> Tensor:
+        from zoo.message_max_kernels import sums_forward
+
+        best = torch.full_like(receivers, -torch.inf, memory_format=torch.contiguous_format)
+        won = torch.full_like(best, -1, dtype=torch.int32)
+        sums_forward(*_arrays(senders, edges, weight, mask), best.numpy(), won.numpy())
+        ctx.save_for_backward(senders, receivers, edges, weight, mask, won)
+        return best.add_(receivers).masked_fill_(won < 0, 0.0)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        senders, receivers, edges, weight, mask, won = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiable(ctx, _sums_plain, grad, senders, receivers, edges, weight, mask)
+        from zoo.message_max_kernels import sums_backward
+
+        given = _arrays(senders, edges, weight, mask)
+        found = [torch.zeros(array.shape, dtype=senders.dtype) for array in given[:3]]
+        sums_backward(grad.contiguous().numpy(), won.numpy(), *given, *(one.numpy() for one in found))
+        to_senders, to_edges, to_rows = found
+        to_receivers = grad.masked_fill(won < 0, 0.0)
+        if edges is None:
+            return to_senders, to_receivers, None, None, None
+        return to_senders, to_receivers, to_edges, to_rows.T, None
+
+
+def _sums_plain(
+    senders: Tensor, receivers: Tensor, edges: Tensor | None, weight: Tensor | None, mask: Tensor | None
+) -> Tensor:
+    """`message_max_plain` without layers."""
+    pair = None if edges is None or weight is None else (edges, weight)
+    return message_max_plain(senders, receivers, pair, (), mask)
+
+
+def _arrays(senders: Tensor, edges: Tensor | None, weight: Tensor | None, mask: Tensor | None) -> list[np.ndarray]:
+    """Senders, edges, rows of their map and mask as the kernels take them; what there is none of is empty."""
+    batch, nodes, hidden = senders.shape
+    edges = senders.new_empty(batch, nodes, nodes, 0) if edges is None else edges
+    rows = senders.new_empty(0, hidden) if weight is None else weight.T
+    exists = torch.empty(0, 0, 0, dtype=torch.bool) if mask is None else mask
+    return [tensor.detach().contiguous().numpy() for tensor in (senders, edges, rows, exists)]
 
 
 class _MessageMax(torch.autograd.Function):

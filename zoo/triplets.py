@@ -23,10 +23,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.chunks import CHUNK, HAS_NUMBA, LARGE_CHUNK, Chunk, by_hand, chunks, differentiable, in_chunks
+from zoo.chunks import CHUNK, HAS_NUMBA, KERNEL_DTYPES, LARGE_CHUNK, Chunk, by_hand, chunks, differentiable, in_chunks
 from zoo.max_plus import max_plus_product
-
-KERNEL_DTYPES = frozenset({torch.float32, torch.float64})
 
 
 def triplet_max(

@@ -67,9 +67,10 @@ def test_several_chunks_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (covered == 1).all()
 
 
+@pytest.mark.parametrize("layers", [0, 2])
 @pytest.mark.parametrize("masked", [False, True])
-def test_second_derivative(masked: bool) -> None:
-    given = arguments(2, 3, 3, channels=2, layers=2, masked=masked, ties=False)
+def test_second_derivative(masked: bool, layers: int) -> None:
+    given = arguments(2, 3, 3, channels=2, layers=layers, masked=masked, ties=False)
 
     def values(senders: Tensor, receivers: Tensor, edges: Tensor, weight: Tensor, *layers: Tensor) -> Tensor:
         return message_max(senders, receivers, (edges, weight), layers, given[4])
@@ -78,10 +79,40 @@ def test_second_derivative(masked: bool) -> None:
     assert torch.autograd.gradgradcheck(values, leaves(given), fast_mode=True)
 
 
-def test_some_inputs_without_gradient() -> None:
-    given = arguments(2, 3, 3, channels=2, layers=1, masked=False, ties=False)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [0, 1, 8, 9])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("ties", [False, True])
+def test_sums_without_layers_on_more_nodes(ties: bool, masked: bool, channels: int, dtype: torch.dtype) -> None:
+    """More receivers than a block of the kernel has, a node that hears nobody, and more channels than it takes."""
+    given = arguments(2, 19, 33, channels=channels, layers=0, masked=masked, ties=ties)
+    if masked:
+        given[4][:, :, 5] = False
+    given[:2] = [x.detach().to(dtype).requires_grad_() for x in given[:2]]
+    given[2] = given[2] and tuple(x.detach().to(dtype).requires_grad_() for x in given[2])
+    found, expected = message_max(*given), message_max_plain(*given)
+    assert type(found.grad_fn).__name__ == ("_MessageMaxBackward" if channels > 8 else "_MaxOfSumsBackward")
+    torch.testing.assert_close(found, expected)
+    assert not masked or not found[:, 5].any()
+    grad = torch.randn_like(expected)
+    for a, b in zip(*(torch.autograd.grad(y, leaves(given), grad) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_no_number_stays_seen() -> None:
+    given = arguments(2, 9, 4, channels=2, layers=0, masked=True, ties=False)
+    given[2][0].data[0, 3, 1] = torch.nan
+    given[4][0, 3, 1] = True
+    found = message_max(*given).isnan()
+    assert torch.equal(found, message_max_plain(*given).isnan()) and found[0, 1].all() and found.sum() == 4
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_some_inputs_without_gradient(layers: int) -> None:
+    given = arguments(2, 3, 3, channels=2, layers=layers, masked=False, ties=False)
     given[2][0].requires_grad_(False)
-    given[3][0].requires_grad_(False)
+    for weight in given[3][:1]:
+        weight.requires_grad_(False)
     wanted = [t for t in leaves(given) if t.requires_grad]
     found, expected = (torch.autograd.grad(f(*given).sum(), wanted) for f in (message_max, message_max_plain))
     for a, b in zip(found, expected, strict=True):
