@@ -15,7 +15,7 @@ from zoo.kernel import kernel
 
 TIED = np.int32(1 << 30)
 """Set in a winner that is the first of several."""
-RECEIVERS = 8
+RECEIVERS = 32
 """At a time: the channels of edges to so many lie beside each other, and their maxima stay in the first-level cache."""
 
 
