@@ -15,8 +15,10 @@ from zoo.kernel import kernel
 
 TIED = np.int32(1 << 30)
 """Set in a winner that is the first of several."""
-RECEIVERS = 32
-"""At a time: the channels of edges to so many lie beside each other, and their maxima stay in the first-level cache."""
+MAXIMA = 4096
+"""At a time, of some receivers: they stay in the first-level cache while senders go by."""
+LEAST = 8
+"""Receivers at a time: the channels of edges to so many share a cache's line."""
 
 
 @kernel
@@ -76,9 +78,10 @@ def sums_forward(
     """
     nodes, hidden = senders.shape[1], senders.shape[2]
     value = np.empty(hidden, senders.dtype)
+    some = max(LEAST, MAXIMA // hidden)
     for b in range(senders.shape[0]):
-        for start in range(0, nodes, RECEIVERS):
-            stop = min(start + RECEIVERS, nodes)
+        for start in range(0, nodes, some):
+            stop = min(start + some, nodes)
             for s in range(nodes):
                 this = np.int32(s)
                 for r in range(start, stop):

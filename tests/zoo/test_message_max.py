@@ -83,9 +83,12 @@ def test_second_derivative(masked: bool, layers: int) -> None:
 @pytest.mark.parametrize("channels", [0, 1, 8, 9])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("ties", [False, True])
-def test_sums_without_layers_on_more_nodes(ties: bool, masked: bool, channels: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("hidden", [33, 600])
+def test_sums_without_layers_on_more_nodes(
+    hidden: int, ties: bool, masked: bool, channels: int, dtype: torch.dtype
+) -> None:
     """More receivers than a block of the kernel has, a node that hears nobody, and more channels than it takes."""
-    given = arguments(2, 19, 33, channels=channels, layers=0, masked=masked, ties=ties)
+    given = arguments(2, 19, hidden, channels=channels, layers=0, masked=masked, ties=ties)
     if masked:
         given[4][:, :, 5] = False
     given[:2] = [x.detach().to(dtype).requires_grad_() for x in given[:2]]
