@@ -123,7 +123,7 @@ DENSE = Family(
 # Maxima of sums: two channels of an edge are all that is made for each, so that narrow ones cost by the edge.
 DENSE_SUMS = replace(DENSE, sizes=(700, 1400, 2800, 5600), width=32)
 # Kept is little more than a chunk takes up to some hundred nodes.
-DENSE_LEAN = replace(DENSE, sizes=(250, 500, 1000, 2000), width=32)
+DENSE_LEAN = replace(DENSE, width=32)
 # Large, narrow and of more channels of triplets than of pairs: a triplet takes a tenth of a nanosecond, so what grows
 # with n² is not soon a small part of the cost.
 TRIPLETS = Family(name="triplets", layout="dense", sizes=(350, 700, 1400, 2800), time=cube, memory=square, width=4)

@@ -109,7 +109,7 @@ def keep_pages() -> None:
     The kernel clears pages that are mapped, which costs more than most operators do: the time of a step would jump
     where its tensors pass that size.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    mallopt = _of_glibc("mallopt")
     if mallopt is not None:
         for parameter, value in ((_ARENA_MAX, 1), (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1)):
             mallopt(parameter, value)
@@ -118,9 +118,14 @@ def keep_pages() -> None:
 def free_pages() -> None:
     """Give back what `keep_pages` has kept."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of the C library, or None where it is not glibc."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def interleave(

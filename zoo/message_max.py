@@ -93,7 +93,7 @@ class _MaxOfSums(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         senders, receivers, edges, weight, mask, won = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return differentiable(ctx, _sums_plain, grad, senders, receivers, edges, weight, mask)
+            return differentiable(ctx, _plain, grad, senders, receivers, edges, weight, mask)
         from zoo.message_max_kernels import sums_backward
 
         given = _arrays(senders, edges, weight, mask)
@@ -106,12 +106,18 @@ class _MaxOfSums(torch.autograd.Function):
         return to_senders, to_receivers, to_edges, to_rows.T, None
 
 
-def _sums_plain(
-    senders: Tensor, receivers: Tensor, edges: Tensor | None, weight: Tensor | None, mask: Tensor | None
+def _plain(
+    senders: Tensor,
+    receivers: Tensor,
+    edges: Tensor | None,
+    weight: Tensor | None,
+    mask: Tensor | None,
+    _: None = None,
+    *layers: Tensor,
 ) -> Tensor:
-    """`message_max_plain` without layers."""
+    """`message_max_plain` of what the hand-written forms take, one argument after another."""
     pair = None if edges is None or weight is None else (edges, weight)
-    return message_max_plain(senders, receivers, pair, (), mask)
+    return message_max_plain(senders, receivers, pair, layers, mask)
 
 
 def _arrays(senders: Tensor, edges: Tensor | None, weight: Tensor | None, mask: Tensor | None) -> list[np.ndarray]:
@@ -170,7 +176,7 @@ class _MessageMax(torch.autograd.Function):
         senders, receivers, edges, weight, mask, *rest = ctx.saved_tensors
         layers, tape = rest[: ctx.num_layers], rest[ctx.num_layers :]
         if torch.is_grad_enabled():
-            return _differentiable(ctx, grad, senders, receivers, edges, weight, mask, layers)
+            return differentiable(ctx, _plain, grad, senders, receivers, edges, weight, mask, None, *layers)
         to_senders, to_receivers = torch.zeros_like(senders), torch.empty_like(receivers)
         to_edges = torch.empty_like(edges) if ctx.needs_input_grad[2] else None
         rows = transposed(weight)
@@ -215,23 +221,3 @@ def _last_layer_backward(
     arrays = (won, share, x, weight.detach(), d, to_weight, to_bias)
     last_layer_backward(*(array.contiguous().numpy() for array in arrays))
     return d
-
-
-def _differentiable(
-    ctx: Any,
-    grad: Tensor,
-    senders: Tensor,
-    receivers: Tensor,
-    edges: Tensor | None,
-    weight: Tensor | None,
-    mask: Tensor | None,
-    layers: Sequence[Tensor],
-) -> tuple[Tensor | None, ...]:
-    """The derivative in ordinary operators, so that it has one itself."""
-    inputs = [senders, receivers, edges, weight, None, None, *layers]
-    wanted = [t for t, need in zip(inputs, ctx.needs_input_grad, strict=True) if need and t is not None]
-    with torch.enable_grad():
-        pair = None if edges is None or weight is None else (edges, weight)
-        best = message_max_plain(senders, receivers, pair, layers, mask)
-        found = iter(torch.autograd.grad(best, wanted, grad, create_graph=True))
-    return tuple(next(found) if need else None for need in ctx.needs_input_grad)

@@ -3,8 +3,8 @@
 Of all senders' messages to a receiver, each channel of the maximum has one; the gradient of the rest is zero. As
 products of matrices, the derivative of the last layer multiplies these zeros; here only what won is touched. Of sums
 without layers only who won is kept, one number a receiver and channel; where several tie, they are looked for again.
-Imported only when a derivative needs it, for numba takes a second to load. `zoo.message_max.message_max_plain` is
-the reference.
+Imported only when a maximum needs it, for numba takes a second to load. `zoo.message_max.message_max_plain` is the
+reference.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from zoo.chunks import Chunk, chunks, cut, mapped, transposed
+from zoo.chunks import Chunk, chunks, cut, differentiable, mapped, transposed
 
 
 def pair_scores(
@@ -71,7 +71,7 @@ class _PairScores(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         senders, receivers, edges, weight, out = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return _differentiable(ctx, grad, senders, receivers, edges, weight, out)
+            return differentiable(ctx, _plain, grad, senders, receivers, edges, weight, out)
         # All but `to_edges` are without the factor `out` until the end: it then costs nothing, and what belongs to
         # `out` itself follows from the same sums, for the larger term is a weighted mean of the two.
         to_senders, to_receivers = torch.zeros_like(senders), torch.empty_like(receivers)
@@ -99,20 +99,6 @@ class _PairScores(torch.autograd.Function):
         return to_senders.mul_(out), to_receivers.mul_(out), to_edges, to_weight, to_out
 
 
-def _differentiable(
-    ctx: Any,
-    grad: Tensor,
-    senders: Tensor,
-    receivers: Tensor,
-    edges: Tensor | None,
-    weight: Tensor | None,
-    out: Tensor,
-) -> tuple[Tensor | None, ...]:
-    """The derivative in ordinary operators, so that it has one itself."""
-    inputs = [senders, receivers, edges, weight, out]
-    wanted = [t for t, need in zip(inputs, ctx.needs_input_grad, strict=True) if need and t is not None]
-    with torch.enable_grad():
-        pair = None if edges is None or weight is None else (edges, weight)
-        scores = pair_scores_plain(senders, receivers, pair, out)
-        found = iter(torch.autograd.grad(scores, wanted, grad, create_graph=True))
-    return tuple(next(found) if need else None for need in ctx.needs_input_grad)
+def _plain(senders: Tensor, receivers: Tensor, edges: Tensor | None, weight: Tensor | None, out: Tensor) -> Tensor:
+    """`pair_scores_plain` of what the hand-written form takes, one argument after another."""
+    return pair_scores_plain(senders, receivers, None if edges is None or weight is None else (edges, weight), out)
